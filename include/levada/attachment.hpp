@@ -1,0 +1,69 @@
+#pragma once
+
+/// @file
+/// Looking into a store from another process than the one that owns it.
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <levada/error.hpp>
+#include <levada/export.hpp>
+#include <levada/inspect.hpp>
+#include <levada/options.hpp>
+#include <levada/replay.hpp>
+
+namespace levada {
+
+/// How another process attaches.
+struct attach_options {
+  /// Address space to reserve for the main file; must be at least the size that file grows to. Default: 64 GiB.
+  std::size_t map_bytes_max = std::size_t{64} << 30;
+};
+
+/// A read-only view of a store that another process may own and write at the same time. It copies what it reads
+/// in short transactions, sees committed records only, writes no data, and is no member of any group.
+///
+/// Refused with `store_in_use` in the process that owns the store: use the bus there. Move-only; one object may
+/// be used from several threads.
+class LEVADA_EXPORT attachment {
+ public:
+  [[nodiscard]] static result<attachment> open(const std::filesystem::path& directory,
+                                               const attach_options& options = {});
+
+  attachment(attachment&&) noexcept;
+  attachment& operator=(attachment&&) noexcept;
+  ~attachment();
+
+  /// All topics, exchanges' logs included, sorted by name. Each call sees the newest commit.
+  [[nodiscard]] result<std::vector<topic_info>> topics() const;
+  [[nodiscard]] result<std::vector<group_info>> groups() const;
+  [[nodiscard]] result<std::vector<exchange_info>> exchanges() const;
+  [[nodiscard]] result<std::vector<queue_info>> queues() const;
+  [[nodiscard]] result<std::vector<binding_info>> bindings() const;
+
+  /// A pass over a topic. Fails with `unknown_topic`, `unknown_partition`, `offset_out_of_range`, or with
+  /// `invalid_argument` for an offset without a partition.
+  [[nodiscard]] result<levada::replay> replay(std::string_view topic, const replay_options& options = {}) const;
+
+  /// The process that owns the store now, or nothing.
+  [[nodiscard]] std::optional<int> owner_pid() const;
+
+ private:
+  class impl;
+  explicit attachment(std::shared_ptr<impl> self) noexcept;
+  std::shared_ptr<impl> impl_;
+};
+
+/// Examines a store, also while another process owns it: the pages of the main file, every row's checksum, the
+/// density of offsets, committed offsets within their logs, and that every queue entry has its record. Changes
+/// nothing. Fails only where examining is not possible at all; what it finds wrong is in the report.
+[[nodiscard]] LEVADA_EXPORT result<check_report> check_store(const std::filesystem::path& directory,
+                                                             const attach_options& options = {});
+
+}  // namespace levada

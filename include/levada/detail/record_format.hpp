@@ -1,0 +1,67 @@
+#pragma once
+
+/// @file
+/// The encoding of one record, inline because every read passes through it. docs/storage-format.md has the
+/// picture. No promise: the format belongs to the store, not to the interface.
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace levada::detail {
+
+static_assert(std::endian::native == std::endian::little, "levada stores little-endian numbers and maps them");
+
+/// What stands before each record. Records start at multiples of 8; the value follows at +16, so it is aligned
+/// too; then key and extras (routing key, properties, headers), then zero bytes up to the next multiple of 8.
+struct record_header {
+  std::uint32_t size;         ///< bytes of the whole record, this header included, padding not
+  std::uint16_t key_size;     ///< bytes of the key
+  std::uint16_t flags;        ///< record_flag values
+  std::int32_t time_delta;    ///< microseconds after the row's first time
+  std::uint32_t extras_size;  ///< bytes of the extras
+};
+static_assert(sizeof(record_header) == 16);
+
+enum record_flag : std::uint16_t {
+  record_has_key = 1,
+  record_is_tombstone = 2,
+};
+
+/// A decoded record: pointers into the encoded one.
+struct record_parts {
+  std::string_view key;
+  std::string_view value;
+  std::string_view extras;
+  bool has_key = false;
+  bool is_tombstone = false;
+};
+
+/// Grants the library's own code what only it may do with a `record_view`.
+struct record_access;
+
+[[nodiscard]] constexpr std::size_t padded(std::size_t size) noexcept { return (size + 7) & ~std::size_t{7}; }
+
+/// Decodes the record at `data`, of which `available` bytes may be read. Returns the padded size of the record,
+/// or 0 when the bytes are no record. `data` is 8-aligned.
+[[nodiscard]] inline std::size_t decode_record(const std::byte* data, std::size_t available, record_parts& parts,
+                                               std::int32_t& time_delta) noexcept {
+  record_header h;
+  if (available < sizeof h) return 0;
+  std::memcpy(&h, data, sizeof h);
+  const std::size_t fixed = sizeof h + h.key_size + std::size_t{h.extras_size};
+  if (h.size < fixed || h.size > available) return 0;
+  const char* const bytes = reinterpret_cast<const char*>(data);
+  const std::size_t value_size = h.size - fixed;
+  parts.value = {bytes + sizeof h, value_size};
+  parts.key = {bytes + sizeof h + value_size, h.key_size};
+  parts.extras = {bytes + sizeof h + value_size + h.key_size, h.extras_size};
+  parts.has_key = (h.flags & record_has_key) != 0;
+  parts.is_tombstone = (h.flags & record_is_tombstone) != 0;
+  time_delta = h.time_delta;
+  return padded(h.size);
+}
+
+}  // namespace levada::detail

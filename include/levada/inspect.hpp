@@ -1,0 +1,98 @@
+#pragma once
+
+/// @file
+/// What a bus and an attachment tell about the objects in a store. Snapshots: plain values, as of one commit.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <levada/options.hpp>
+#include <levada/types.hpp>
+
+namespace levada {
+
+struct partition_info {
+  partition_id id;
+  /// The oldest record's offset; equal to `end` when there is none.
+  offset begin;
+  /// One beyond the newest record: the offset that the next one gets.
+  offset end;
+};
+
+struct topic_info {
+  std::string name;
+  /// Whether the log belongs to an exchange.
+  bool is_exchange = false;
+  std::vector<partition_info> partitions;
+};
+
+struct group_partition_info {
+  topic_partition where;
+  /// The next offset to read, or nothing when the group has committed none.
+  std::optional<offset> committed;
+  /// The log's end.
+  offset end;
+  /// Records between the two; all that are in the log when nothing is committed.
+  std::uint64_t lag = 0;
+  /// The member that owns the partition; empty when nobody does.
+  std::string member;
+};
+
+struct group_info {
+  std::string name;
+  /// Grows with every change of membership.
+  std::uint32_t generation = 0;
+  /// Member ids, sorted. Always empty when no process owns the store.
+  std::vector<std::string> members;
+  /// Partitions with a committed offset or an owner, sorted.
+  std::vector<group_partition_info> partitions;
+};
+
+struct exchange_info {
+  std::string name;
+  exchange_type type = exchange_type::topic;
+  std::uint32_t partitions = 1;
+  /// How many bindings it has.
+  std::uint64_t bindings = 0;
+};
+
+struct queue_info {
+  std::string name;
+  /// Whether it is an anonymous queue, which goes with its handle.
+  bool exclusive = false;
+  /// Messages not settled: ready or delivered.
+  std::uint64_t messages = 0;
+  /// Of these, delivered and not settled. Known to the owning process only; 0 through an attachment.
+  std::uint64_t unacked = 0;
+  /// Consumers. Known to the owning process only; 0 through an attachment.
+  std::uint32_t consumers = 0;
+};
+
+struct binding_info {
+  std::string exchange;
+  std::string queue;
+  /// The routing key or pattern.
+  std::string key;
+};
+
+/// Something that does not hold together, found by `check_store`.
+struct store_problem {
+  /// Which object: "main", "topic 'orders' partition 3 offset 17", "queue 'desk' position 4".
+  std::string where;
+  /// What is wrong with it, as a sentence.
+  std::string what;
+};
+
+/// The outcome of `check_store`.
+struct check_report {
+  std::uint64_t pages = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t records = 0;
+  std::uint64_t queue_entries = 0;
+  /// Empty when the store is sound; at most the first 1,000.
+  std::vector<store_problem> problems;
+};
+
+}  // namespace levada

@@ -1,0 +1,21 @@
+#pragma once
+
+/// @file
+/// Everything. Includes only.
+
+#include <levada/attachment.hpp>
+#include <levada/bus.hpp>
+#include <levada/clock.hpp>
+#include <levada/consumer.hpp>
+#include <levada/error.hpp>
+#include <levada/inspect.hpp>
+#include <levada/options.hpp>
+#include <levada/producer.hpp>
+#include <levada/queue.hpp>
+#include <levada/record.hpp>
+#include <levada/record_batch.hpp>
+#include <levada/replay.hpp>
+#include <levada/routing.hpp>
+#include <levada/topic.hpp>
+#include <levada/types.hpp>
+#include <levada/version.hpp>

@@ -1,0 +1,121 @@
+#pragma once
+
+/// @file
+/// Every options struct. Each member has a default, so `{.partitions = 8}` is enough. None holds running state.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include <levada/types.hpp>
+
+namespace spdlog {
+class logger;
+}
+
+namespace levada {
+
+class clock;
+
+/// How a bus is opened. Nothing here reaches the disk.
+struct bus_options {
+  /// Make the store when the path does not exist or is an empty directory. Default: yes.
+  bool create = true;
+  /// Upper bound of the store's main file in bytes, fixed while it is open. Address space of this size is
+  /// reserved, memory is not; lower it under a small `RLIMIT_AS`. Reaching it fails with `errc::store_full`.
+  /// Default: 64 GiB. At least 1 MiB.
+  std::size_t map_bytes_max = std::size_t{64} << 30;
+  /// Largest record accepted, encoded, in bytes. Default: 16 MiB. At most 1 GiB - 1.
+  std::size_t record_bytes_max = std::size_t{16} << 20;
+  /// Records waiting to be committed, in bytes over all threads. Publishers beyond it wait until there is room;
+  /// settlements, offset commits and declarations do not. Default: 64 MiB.
+  std::size_t pending_bytes_max = std::size_t{64} << 20;
+  /// Source of all time. Default: the operating system's clocks.
+  std::shared_ptr<levada::clock> clock = nullptr;
+  /// Receives what an operator should know: opening, recovery, failure. Nothing per record. Default: none.
+  std::shared_ptr<spdlog::logger> logger = nullptr;
+  /// Where an in-memory bus keeps its unlinked file: a tmpfs with enough room. Default: /dev/shm.
+  std::filesystem::path memory_directory = "/dev/shm";
+};
+
+/// How a topic is laid out. Reaches the disk; fixed once the topic exists.
+struct topic_options {
+  /// Number of partitions, 1 to 4,096. Default: 1. Order holds within a partition only.
+  std::uint32_t partitions = 1;
+};
+
+/// How an exchange chooses queues by routing key (AMQP's exchange types).
+enum class exchange_type : std::uint8_t {
+  /// The binding key equals the routing key.
+  direct = 1,
+  /// Every bound queue.
+  fanout = 2,
+  /// The binding key is a pattern of words parted by dots: `*` stands for one word, `#` for any number.
+  topic = 3,
+};
+
+/// How an exchange routes and keeps its log. Reaches the disk; fixed once the exchange exists.
+struct exchange_options {
+  /// Default: topic.
+  exchange_type type = exchange_type::topic;
+  /// Partitions of the exchange's log, 1 to 4,096; messages of one routing key share one. Default: 1.
+  std::uint32_t partitions = 1;
+};
+
+/// Where a group starts in a partition for which it has no committed offset (Kafka's `auto.offset.reset`).
+enum class offset_reset : std::uint8_t {
+  /// At the oldest record.
+  earliest,
+  /// Behind the newest record, as of the assignment.
+  latest,
+  /// Nowhere: `poll` fails with `errc::no_committed_offset` until the application seeks.
+  none,
+};
+
+/// How a member of a consumer group reads.
+struct consumer_options {
+  /// Default: latest, as Kafka's.
+  offset_reset reset = offset_reset::latest;
+  /// Most records that one poll returns. Default: 10,000. At least 1.
+  std::size_t poll_records_max = 10'000;
+  /// Most bytes of encoded records that one poll returns; a single larger record is returned alone.
+  /// Default: 1 MiB.
+  std::size_t poll_bytes_max = std::size_t{1} << 20;
+  /// The name under which listings show the member. Default: one made up from the bus's counter.
+  std::string member_id = {};
+  /// How long a member may hold partitions that a rebalance gave to another before it is fenced. It gives them
+  /// up at its next `poll`. Default: 60 s.
+  std::chrono::milliseconds rebalance_timeout = std::chrono::seconds{60};
+};
+
+/// How a consumer of a queue takes deliveries.
+struct queue_consumer_options {
+  /// Most deliveries unsettled at a time (AMQP's prefetch count); 0 is unlimited. Default: 100.
+  std::uint32_t prefetch = 100;
+};
+
+/// A start: the oldest record.
+struct from_earliest {};
+/// A start: behind the newest record.
+struct from_latest {};
+/// Where reading begins: at the oldest record, behind the newest, at an offset, or at the first record appended
+/// at or after a time.
+using start_position = std::variant<from_earliest, from_latest, offset, timestamp>;
+
+/// How a topic is read outside of groups.
+struct replay_options {
+  /// Default: the oldest record. An offset needs `partition`, unless the topic has only one.
+  start_position from = from_earliest{};
+  /// The one partition to read. Default: all, in the order in which they were committed.
+  std::optional<partition_id> partition = std::nullopt;
+  /// Most bytes of encoded records that one step returns; a single larger record is returned alone.
+  /// Default: 1 MiB.
+  std::size_t bytes_max = std::size_t{1} << 20;
+};
+
+}  // namespace levada

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <utility>
+
+#include <levada/error.hpp>
+
+namespace levada {
+
+/// So that a failed expectation prints the code and the message.
+void PrintTo(const error& e, std::ostream* out);
+
+}  // namespace levada
+
+namespace levada::test {
+
+/// Takes the value out of a result, or fails the test by throwing with the error's message.
+template <class T>
+T ok(result<T>&& r) {
+  return std::move(r).value();
+}
+inline void ok(const result<void>& r) { r.value(); }
+
+/// Matches a result that failed with `code`: `EXPECT_THAT(bus.topic("x"), fails_with(errc::unknown_topic))`.
+MATCHER_P(fails_with, code, "fails with the given errc") {
+  if (arg.has_value()) {
+    *result_listener << "which succeeded";
+    return false;
+  }
+  *result_listener << "which failed: " << arg.error().message();
+  return arg.error().code() == code;
+}
+
+/// Matches a result that succeeded.
+MATCHER(succeeds, "succeeds") {
+  if (arg.has_value()) return true;
+  *result_listener << "which failed: " << arg.error().message();
+  return false;
+}
+
+}  // namespace levada::test
