@@ -22,15 +22,16 @@ namespace levada {
 
 /// How another process attaches.
 struct attach_options {
-  /// Address space to reserve for the main file; must be at least the size that file grows to. Default: 64 GiB.
+  /// Address space to reserve for the main file; must be at least the size that file grows to. Default: 64
+  /// GiB.
   std::size_t map_bytes_max = std::size_t{64} << 30;
 };
 
-/// A read-only view of a store that another process may own and write at the same time. It copies what it reads
-/// in short transactions, sees committed records only, writes no data, and is no member of any group.
+/// A read-only view of a store that another process may own and write at the same time. It copies what it
+/// reads in short transactions, sees committed records only, writes no data, and is no member of any group.
 ///
-/// Refused with `store_in_use` in the process that owns the store: use the bus there. Move-only; one object may
-/// be used from several threads.
+/// Refused with `store_in_use` in the process that owns the store: use the bus there. Move-only; one object
+/// may be used from several threads.
 class LEVADA_EXPORT attachment {
  public:
   [[nodiscard]] static result<attachment> open(const std::filesystem::path& directory,
@@ -49,7 +50,8 @@ class LEVADA_EXPORT attachment {
 
   /// A pass over a topic. Fails with `unknown_topic`, `unknown_partition`, `offset_out_of_range`, or with
   /// `invalid_argument` for an offset without a partition.
-  [[nodiscard]] result<levada::replay> replay(std::string_view topic, const replay_options& options = {}) const;
+  [[nodiscard]] result<levada::replay> replay(std::string_view topic,
+                                              const replay_options& options = {}) const;
 
   /// The process that owns the store now, or nothing.
   [[nodiscard]] std::optional<int> owner_pid() const;
@@ -60,9 +62,9 @@ class LEVADA_EXPORT attachment {
   std::shared_ptr<impl> impl_;
 };
 
-/// Examines a store, also while another process owns it: the pages of the main file, every row's checksum, the
-/// density of offsets, committed offsets within their logs, and that every queue entry has its record. Changes
-/// nothing. Fails only where examining is not possible at all; what it finds wrong is in the report.
+/// Examines a store, also while another process owns it: the pages of the main file, every row's checksum,
+/// the density of offsets, committed offsets within their logs, and that every queue entry has its record.
+/// Changes nothing. Fails only where examining is not possible at all; what it finds wrong is in the report.
 [[nodiscard]] LEVADA_EXPORT result<check_report> check_store(const std::filesystem::path& directory,
                                                              const attach_options& options = {});
 

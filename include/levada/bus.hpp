@@ -23,29 +23,30 @@
 
 namespace levada {
 
-/// An event bus inside this process, kept in one directory. One process owns a store at a time; others may look
-/// in through `attachment`.
+/// An event bus inside this process, kept in one directory. One process owns a store at a time; others may
+/// look in through `attachment`.
 ///
 /// Names of topics, exchanges, queues, groups and members are 1 to 255 bytes of UTF-8 without control
-/// characters; topics and exchanges share one space of names. Declaring what exists with the same options is no
-/// error and returns it; with other options it fails with `errc::inequivalent`. Declarations, like everything
-/// else, are durable on return.
+/// characters; topics and exchanges share one space of names. Declaring what exists with the same options is
+/// no error and returns it; with other options it fails with `errc::inequivalent`. Declarations, like
+/// everything else, are durable on return.
 ///
 /// Move-only. All members may be called from any thread, except that moving and destroying must not overlap
-/// other calls. Every call fails with `errc::closed` after `close`, with `errc::forked` in a child process, and
-/// every writing call with `errc::failed` once a commit has failed in flight.
+/// other calls. Every call fails with `errc::closed` after `close`, with `errc::forked` in a child process,
+/// and every writing call with `errc::failed` once a commit has failed in flight.
 class LEVADA_EXPORT bus {
  public:
-  /// Opens the store in `directory`, and makes it first if there is none. Made in a temporary sibling directory,
-  /// synced and renamed, so a crash leaves either no store or a whole one. An existing empty directory is taken
-  /// over; its parent must be writable.
+  /// Opens the store in `directory`, and makes it first if there is none. Made in a temporary sibling
+  /// directory, synced and renamed, so a crash leaves either no store or a whole one. An existing empty
+  /// directory is taken over; its parent must be writable.
   ///
   /// Fails with `store_in_use`, `store_not_found`, `not_a_store`, `unsupported_format`, `damaged`,
   /// `permission_denied`, `insecure_directory`, `network_filesystem`, `disk_full`, `io_error`,
   /// `out_of_resources` or `invalid_argument`.
-  [[nodiscard]] static result<bus> open(const std::filesystem::path& directory, const bus_options& options = {});
-  /// A bus that keeps nothing: the same code on a private, unlinked file in `options.memory_directory`. Leaves
-  /// nothing behind, however the process ends.
+  [[nodiscard]] static result<bus> open(const std::filesystem::path& directory,
+                                        const bus_options& options = {});
+  /// A bus that keeps nothing: the same code on a private, unlinked file in `options.memory_directory`.
+  /// Leaves nothing behind, however the process ends.
   [[nodiscard]] static result<bus> open_in_memory(const bus_options& options = {});
 
   bus(bus&&) noexcept;
@@ -54,8 +55,8 @@ class LEVADA_EXPORT bus {
   ~bus();
 
   /// Waits for the commits in flight, wakes every waiting call (they fail with `errc::closed`), removes
-  /// anonymous queues, notes which messages were delivered, and gives the store up. Idempotent. Fails when that
-  /// last note could not be written; the store is given up all the same, and intact.
+  /// anonymous queues, notes which messages were delivered, and gives the store up. Idempotent. Fails when
+  /// that last note could not be written; the store is given up all the same, and intact.
   result<void> close();
 
   // Topics
@@ -74,7 +75,8 @@ class LEVADA_EXPORT bus {
                                       const consumer_options& options = {});
 
   /// A pass over a topic or an exchange's log, outside of any group; see `attachment::replay`.
-  [[nodiscard]] result<levada::replay> replay(std::string_view topic, const replay_options& options = {}) const;
+  [[nodiscard]] result<levada::replay> replay(std::string_view topic,
+                                              const replay_options& options = {}) const;
 
   // Routing
 
@@ -83,18 +85,18 @@ class LEVADA_EXPORT bus {
   result<void> declare_queue(std::string_view name);
   /// An exclusive queue with a made-up name, "amq.gen-" and a number.
   [[nodiscard]] result<anonymous_queue> declare_anonymous_queue();
-  /// Deletes a queue, its bindings and its entries; its consumers end with `errc::closed`. The messages stay in
-  /// their exchanges' logs. Fails with `unknown_queue`, or `resource_locked` for an anonymous one.
+  /// Deletes a queue, its bindings and its entries; its consumers end with `errc::closed`. The messages stay
+  /// in their exchanges' logs. Fails with `unknown_queue`, or `resource_locked` for an anonymous one.
   result<void> delete_queue(std::string_view name);
-  /// Routes messages of `exchange` whose routing key matches `key` to `queue`, from the next commit on. Binding
-  /// again changes nothing; a message goes to a queue once, however many of its bindings match.
-  /// `key` is at most 255 bytes; what it means depends on the exchange's type.
+  /// Routes messages of `exchange` whose routing key matches `key` to `queue`, from the next commit on.
+  /// Binding again changes nothing; a message goes to a queue once, however many of its bindings match. `key`
+  /// is at most 255 bytes; what it means depends on the exchange's type.
   result<void> bind(std::string_view exchange, std::string_view queue, std::string_view key);
   /// Removes one binding. One that does not exist is no error (as in AMQP 0-9-1 under RabbitMQ).
   result<void> unbind(std::string_view exchange, std::string_view queue, std::string_view key);
 
-  /// Publishes a message: appends the record once to the exchange's log and, in the same commit, a reference to
-  /// every queue that the bindings select. Returns when that is durable. Messages of one routing key keep
+  /// Publishes a message: appends the record once to the exchange's log and, in the same commit, a reference
+  /// to every queue that the bindings select. Returns when that is durable. Messages of one routing key keep
   /// their order.
   [[nodiscard]] result<publish_receipt> publish(std::string_view exchange, std::string_view routing_key,
                                                 const record& r);

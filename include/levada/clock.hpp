@@ -42,8 +42,8 @@ class LEVADA_EXPORT clock {
   [[nodiscard]] static std::shared_ptr<clock> system();
 };
 
-/// A clock that moves only when told to. Blocking calls of a bus that uses it return when `advance` takes them
-/// past their time-out, or earlier when what they wait for happens.
+/// A clock that moves only when told to. Blocking calls of a bus that uses it return when `advance` takes
+/// them past their time-out, or earlier when what they wait for happens.
 class LEVADA_EXPORT manual_clock final : public clock {
  public:
   /// Starts at `now`; steady time starts at zero.

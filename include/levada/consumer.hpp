@@ -18,14 +18,14 @@
 
 namespace levada {
 
-/// A member of a consumer group. The members of a group share the partitions of their topics: each partition is
-/// read by one member at a time (range assignment, as Kafka's). What the group has committed is durable and is
-/// where reading resumes, after a restart too. From `bus::join`.
+/// A member of a consumer group. The members of a group share the partitions of their topics: each partition
+/// is read by one member at a time (range assignment, as Kafka's). What the group has committed is durable
+/// and is where reading resumes, after a restart too. From `bus::join`.
 ///
 /// Delivery is at least once: what was polled and not committed is read again by whoever owns the partition
 /// next. When members join or leave, a member gives up partitions at its next `poll`; only then does the next
-/// owner begin, at the committed offset. So a member that commits before it polls again hands over without gap
-/// or duplicate. One that does not poll within `rebalance_timeout` is fenced: its calls fail with
+/// owner begin, at the committed offset. So a member that commits before it polls again hands over without
+/// gap or duplicate. One that does not poll within `rebalance_timeout` is fenced: its calls fail with
 /// `errc::fenced`.
 ///
 /// Move-only. One thread at a time per object; distinct members may be used from distinct threads. Destroying
@@ -49,9 +49,9 @@ class LEVADA_EXPORT consumer {
   /// the log's end.
   [[nodiscard]] result<void> commit(const topic_partition& where, offset next);
 
-  /// Sets where the coming poll starts: at the oldest record, behind the newest, at an offset, or at the first
-  /// record appended at or after a time. Fails with `not_assigned`, or `offset_out_of_range` for an offset
-  /// beyond the log's end. Commits nothing.
+  /// Sets where the coming poll starts: at the oldest record, behind the newest, at an offset, or at the
+  /// first record appended at or after a time. Fails with `not_assigned`, or `offset_out_of_range` for an
+  /// offset beyond the log's end. Commits nothing.
   [[nodiscard]] result<void> seek(const topic_partition& where, const start_position& to);
 
   /// The partitions that this member owns now, sorted. Changes only within `poll`, and when it is fenced.

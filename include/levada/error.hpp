@@ -104,6 +104,8 @@ inline boost::system::error_code make_error_code(errc e) noexcept {
 /// such as "publish to topic 'orders', partition 9: the topic has 4 partitions".
 class error {
  public:
+  /// No failure: what `result::error()` returns where there is none.
+  error() = default;
   error(errc code, std::string message) : code_{code}, message_{std::move(message)} {}
 
   [[nodiscard]] errc code() const noexcept { return code_; }
@@ -113,7 +115,7 @@ class error {
   friend bool operator==(const error& e, errc c) noexcept { return e.code_ == c; }
 
  private:
-  errc code_;
+  errc code_{};
   std::string message_;
 };
 
@@ -134,8 +136,8 @@ class exception : public std::runtime_error {
 }
 
 /// A value or an `error`. `has_value()` or `operator bool` asks, `*r` and `r->` take unchecked,
-/// `r.value()` takes or throws `exception`, `r.error()` tells why. Absence (no record yet, end of the log) is a
-/// value, never an error. See Boost.System's documentation of `result` for the rest of its interface.
+/// `r.value()` takes or throws `exception`, `r.error()` tells why. Absence (no record yet, end of the log) is
+/// a value, never an error. See Boost.System's documentation of `result` for the rest of its interface.
 template <class T>
 using result = boost::system::result<T, error>;
 

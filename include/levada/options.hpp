@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// Every options struct. Each member has a default, so `{.partitions = 8}` is enough. None holds running state.
+/// Every options struct. Each member has a default, so `{.partitions = 8}` is enough. None holds running
+/// state.
 
 #include <chrono>
 #include <cstddef>
@@ -32,8 +33,8 @@ struct bus_options {
   std::size_t map_bytes_max = std::size_t{64} << 30;
   /// Largest record accepted, encoded, in bytes. Default: 16 MiB. At most 1 GiB - 1.
   std::size_t record_bytes_max = std::size_t{16} << 20;
-  /// Records waiting to be committed, in bytes over all threads. Publishers beyond it wait until there is room;
-  /// settlements, offset commits and declarations do not. Default: 64 MiB.
+  /// Records waiting to be committed, in bytes over all threads. Publishers beyond it wait until there is
+  /// room; settlements, offset commits and declarations do not. Default: 64 MiB.
   std::size_t pending_bytes_max = std::size_t{64} << 20;
   /// Source of all time. Default: the operating system's clocks.
   std::shared_ptr<levada::clock> clock = nullptr;
@@ -88,8 +89,8 @@ struct consumer_options {
   std::size_t poll_bytes_max = std::size_t{1} << 20;
   /// The name under which listings show the member. Default: one made up from the bus's counter.
   std::string member_id = {};
-  /// How long a member may hold partitions that a rebalance gave to another before it is fenced. It gives them
-  /// up at its next `poll`. Default: 60 s.
+  /// How long a member may hold partitions that a rebalance gave to another before it is fenced. It gives
+  /// them up at its next `poll`. Default: 60 s.
   std::chrono::milliseconds rebalance_timeout = std::chrono::seconds{60};
 };
 
@@ -103,8 +104,8 @@ struct queue_consumer_options {
 struct from_earliest {};
 /// A start: behind the newest record.
 struct from_latest {};
-/// Where reading begins: at the oldest record, behind the newest, at an offset, or at the first record appended
-/// at or after a time.
+/// Where reading begins: at the oldest record, behind the newest, at an offset, or at the first record
+/// appended at or after a time.
 using start_position = std::variant<from_earliest, from_latest, offset, timestamp>;
 
 /// How a topic is read outside of groups.

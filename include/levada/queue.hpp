@@ -17,16 +17,16 @@
 
 namespace levada {
 
-/// One message handed to one consumer, to be settled by `queue_consumer::ack` or `nack`. Owns the bytes that its
-/// record borrows, also beyond consumer and bus. Destroying it settles nothing. Cheap to copy; reading one
-/// object from several threads is safe.
+/// One message handed to one consumer, to be settled by `queue_consumer::ack` or `nack`. Owns the bytes that
+/// its record borrows, also beyond consumer and bus. Destroying it settles nothing. Cheap to copy; reading
+/// one object from several threads is safe.
 class LEVADA_EXPORT delivery {
  public:
   /// The message. Borrowed from this delivery or any copy of it.
   [[nodiscard]] const record_view& record() const noexcept { return record_; }
   [[nodiscard]] delivery_tag tag() const noexcept { return tag_; }
-  /// Whether the message may have been delivered before: true after a requeue and, for messages that a consumer
-  /// may have seen, after a restart. False means certainly not.
+  /// Whether the message may have been delivered before: true after a requeue and, for messages that a
+  /// consumer may have seen, after a restart. False means certainly not.
   [[nodiscard]] bool redelivered() const noexcept { return redelivered_; }
 
  private:
@@ -68,8 +68,8 @@ class LEVADA_EXPORT queue_consumer {
   [[nodiscard]] result<void> ack(const delivery& d) { return ack(d.tag()); }
   /// Settles several deliveries in one commit, or none of them when a tag is unknown.
   [[nodiscard]] result<void> ack(std::span<const delivery_tag> tags);
-  /// Settles all unsettled deliveries up to and including `tag` (AMQP's `multiple`) in one commit. `tag` itself
-  /// must be unsettled.
+  /// Settles all unsettled deliveries up to and including `tag` (AMQP's `multiple`) in one commit. `tag`
+  /// itself must be unsettled.
   [[nodiscard]] result<void> ack_up_to(delivery_tag tag);
   /// Refuses a delivery. With `requeue::yes` it is ready again at once; with `requeue::no` it is discarded,
   /// durably on return.
@@ -91,8 +91,9 @@ class LEVADA_EXPORT queue_consumer {
 };
 
 /// An exclusive queue with a made-up name, which lives as long as this handle: destroying the handle, closing
-/// the bus, or the next opening after a crash deletes it with its bindings. From `bus::declare_anonymous_queue`;
-/// bind it with `bus::bind` under `name()`. Move-only; safe to use from several threads.
+/// the bus, or the next opening after a crash deletes it with its bindings. From
+/// `bus::declare_anonymous_queue`; bind it with `bus::bind` under `name()`. Move-only; safe to use from
+/// several threads.
 class LEVADA_EXPORT anonymous_queue {
  public:
   anonymous_queue(anonymous_queue&&) noexcept;

@@ -42,7 +42,8 @@ struct header_view {
   header_value_view value;
 };
 
-/// AMQP's message properties. An empty text means that the property is absent. Each text is at most 255 bytes.
+/// AMQP's message properties. An empty text means that the property is absent. Each text is at most 255
+/// bytes.
 struct properties {
   std::string content_type;
   std::string message_id;
@@ -70,8 +71,8 @@ class record_view;
 
 /// A record to be published. Owns its bytes. Not safe to share between threads while one of them changes it.
 ///
-/// Limits, checked when it is published: key at most 65,535 bytes; names and texts of headers and properties as
-/// stated there; the whole, encoded, at most `bus_options::record_bytes_max` (16 MiB unless configured).
+/// Limits, checked when it is published: key at most 65,535 bytes; names and texts of headers and properties
+/// as stated there; the whole, encoded, at most `bus_options::record_bytes_max` (16 MiB unless configured).
 ///
 /// A class with constructors rather than an aggregate, so that it is safe inside a `co_await` expression.
 class LEVADA_EXPORT record {
@@ -119,8 +120,8 @@ class LEVADA_EXPORT record {
   levada::properties properties_;
 };
 
-/// A record as read, borrowed from the batch or delivery that it came with: copy it (`record{view}`) to keep it.
-/// Reading one object from several threads is safe.
+/// A record as read, borrowed from the batch or delivery that it came with: copy it (`record{view}`) to keep
+/// it. Reading one object from several threads is safe.
 class LEVADA_EXPORT record_view {
  public:
   record_view() = default;

@@ -16,8 +16,8 @@
 namespace levada {
 
 /// A topic of an open bus: the way to append to its log. From `bus::declare_topic` or `bus::topic`. Cheap to
-/// copy; copies and one shared object may be used from any thread. Operations fail with `errc::closed` once the
-/// bus is closed.
+/// copy; copies and one shared object may be used from any thread. Operations fail with `errc::closed` once
+/// the bus is closed.
 class LEVADA_EXPORT topic {
  public:
   topic(const topic&) noexcept;
@@ -37,8 +37,8 @@ class LEVADA_EXPORT topic {
   [[nodiscard]] result<publish_receipt> publish(const record& r) const;
   /// Appends to a partition of the caller's choice.
   [[nodiscard]] result<publish_receipt> publish(partition_id partition, const record& r) const;
-  /// Appends all records of the batch in one commit, or none; the batch is empty afterwards if and only if that
-  /// succeeded. Fails with `invalid_argument` for a batch of another topic. An empty batch succeeds.
+  /// Appends all records of the batch in one commit, or none; the batch is empty afterwards if and only if
+  /// that succeeded. Fails with `invalid_argument` for a batch of another topic. An empty batch succeeds.
   [[nodiscard]] result<batch_receipt> publish(publish_batch& batch) const;
 
   /// A batch for this topic, to be filled and published as often as wanted.

@@ -22,7 +22,9 @@ template <class T>
 T ok(result<T>&& r) {
   return std::move(r).value();
 }
-inline void ok(const result<void>& r) { r.value(); }
+inline void ok(const result<void>& r) {
+  r.value();
+}
 
 /// Matches a result that failed with `code`: `EXPECT_THAT(bus.topic("x"), fails_with(errc::unknown_topic))`.
 MATCHER_P(fails_with, code, "fails with the given errc") {

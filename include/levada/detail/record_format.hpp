@@ -12,10 +12,12 @@
 
 namespace levada::detail {
 
-static_assert(std::endian::native == std::endian::little, "levada stores little-endian numbers and maps them");
+static_assert(std::endian::native == std::endian::little,
+              "levada stores little-endian numbers and maps them");
 
-/// What stands before each record. Records start at multiples of 8; the value follows at +16, so it is aligned
-/// too; then key and extras (routing key, properties, headers), then zero bytes up to the next multiple of 8.
+/// What stands before each record. Records start at multiples of 8; the value follows at +16, so it is
+/// aligned too; then key and extras (routing key, properties, headers), then zero bytes up to the next
+/// multiple of 8.
 struct record_header {
   std::uint32_t size;         ///< bytes of the whole record, this header included, padding not
   std::uint16_t key_size;     ///< bytes of the key
@@ -42,12 +44,14 @@ struct record_parts {
 /// Grants the library's own code what only it may do with a `record_view`.
 struct record_access;
 
-[[nodiscard]] constexpr std::size_t padded(std::size_t size) noexcept { return (size + 7) & ~std::size_t{7}; }
+[[nodiscard]] constexpr std::size_t padded(std::size_t size) noexcept {
+  return (size + 7) & ~std::size_t{7};
+}
 
-/// Decodes the record at `data`, of which `available` bytes may be read. Returns the padded size of the record,
-/// or 0 when the bytes are no record. `data` is 8-aligned.
-[[nodiscard]] inline std::size_t decode_record(const std::byte* data, std::size_t available, record_parts& parts,
-                                               std::int32_t& time_delta) noexcept {
+/// Decodes the record at `data`, of which `available` bytes may be read. Returns the padded size of the
+/// record, or 0 when the bytes are no record. `data` is 8-aligned.
+[[nodiscard]] inline std::size_t decode_record(const std::byte* data, std::size_t available,
+                                               record_parts& parts, std::int32_t& time_delta) noexcept {
   record_header h;
   if (available < sizeof h) return 0;
   std::memcpy(&h, data, sizeof h);

@@ -1,0 +1,19 @@
+@0xb4c7a1d2e3f40512;
+# A partitioned log: of a topic, or of an exchange. Fields are only added.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("levada::schema");
+
+struct Log {
+  name @0 :Text;
+  partitions @1 :UInt32;
+  created @2 :Int64;          # microseconds since 1970
+  exchange @3 :ExchangeType;
+}
+
+enum ExchangeType {
+  none @0;                    # a plain topic
+  direct @1;
+  fanout @2;
+  topic @3;
+}

@@ -1,0 +1,173 @@
+#include <levada/attachment.hpp>
+
+#include <fmt/format.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "bus/listing.hpp"
+#include "bus/replay_impl.hpp"
+#include "log/journal_index.hpp"
+#include "storage/store_directory.hpp"
+
+namespace levada {
+
+/// Everything is guarded by one mutex: an attachment is for looking, not for speed among threads.
+class attachment::impl {
+ public:
+  impl(storage::attached_store store, std::filesystem::path directory)
+      : store_{std::move(store)}, directory_{std::move(directory)} {}
+
+  /// Takes in what has been committed since the last time; returns the sequence after the last row.
+  result<std::uint64_t> refresh() {
+    const std::lock_guard guard{mutex_};
+    return refresh_locked();
+  }
+
+  result<std::shared_ptr<const log::log_state>> find(std::string_view topic) {
+    const std::lock_guard guard{mutex_};
+    if (auto known = refresh_locked(); !known) return known.error();
+    for (const auto& [id, log] : logs_) {
+      if (log->name() == topic) return std::shared_ptr<const log::log_state>{log};
+    }
+    return error{errc::unknown_topic, fmt::format("replay topic '{}': there is no such topic", topic)};
+  }
+
+  result<listing> list() {
+    const std::lock_guard guard{mutex_};
+    if (auto known = refresh_locked(); !known) return known.error();
+    return listing::read(store_.main, [this](std::uint32_t log, std::uint32_t partition) {
+      const auto found = logs_.find(log);
+      return found == logs_.end() ? 0 : found->second->end(partition);
+    });
+  }
+
+  [[nodiscard]] const storage::main_environment& main() const noexcept { return store_.main; }
+  [[nodiscard]] storage::signal_page& signal() noexcept { return store_.signal; }
+  [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
+
+ private:
+  result<std::uint64_t> refresh_locked() {
+    const std::uint32_t commits = store_.signal.commits();
+    if (seen_commits_ && *seen_commits_ == commits) return next_sequence_;
+    // The catalogue first: rows of a log that is declared after it was read wait for the next time.
+    auto txn = storage::read_transaction::begin(store_.main.env());
+    if (!txn) return txn.error();
+    auto catalog = storage::read_catalog(*txn, store_.main.tables());
+    if (!catalog) return catalog.error();
+    txn = error{};  // ends the transaction
+    for (const auto& entry : catalog->logs) {
+      if (logs_.contains(entry.id)) continue;
+      logs_.emplace(entry.id,
+                    std::make_shared<log::log_state>(entry.id, entry.name, entry.partitions, entry.exchange));
+    }
+    auto extent =
+        log::index_journal(store_.main, next_sequence_, [this](std::uint32_t id) -> log::log_state* {
+          const auto found = logs_.find(id);
+          return found == logs_.end() ? nullptr : found->second.get();
+        });
+    if (!extent) return extent.error();
+    next_sequence_ = extent->next_sequence;
+    seen_commits_ = commits;
+    return next_sequence_;
+  }
+
+  std::mutex mutex_;
+  storage::attached_store store_;
+  std::filesystem::path directory_;
+  std::map<std::uint32_t, std::shared_ptr<log::log_state>> logs_;
+  std::uint64_t next_sequence_ = 1;
+  std::optional<std::uint32_t> seen_commits_;
+};
+
+namespace {
+
+template <class Attachment>
+class attached_replay_source final : public replay_source {
+ public:
+  explicit attached_replay_source(std::shared_ptr<Attachment> store) : store_{std::move(store)} {}
+
+  result<std::uint64_t> refresh() override {
+    commits_ = store_->signal().commits();
+    return store_->refresh();
+  }
+  result<void> read(const read_function& function) override {
+    auto reader = log::journal_reader::open(store_->main());
+    if (!reader) return reader.error();
+    return function(*reader);
+  }
+  result<void> wait(std::uint64_t, clock::steady_time deadline) override {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_->steady());
+    // A signal that is interrupted returns early, so that a program's own signal handlers are heard.
+    if (left.count() > 0)
+      store_->signal().wait(commits_, std::min(left, std::chrono::milliseconds{std::chrono::hours{1}}));
+    return {};
+  }
+  clock& time() noexcept override { return *clock_; }
+
+ private:
+  std::shared_ptr<Attachment> store_;
+  std::shared_ptr<clock> clock_ = clock::system();
+  std::uint32_t commits_ = 0;
+};
+
+}  // namespace
+
+attachment::attachment(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}
+attachment::attachment(attachment&&) noexcept = default;
+attachment& attachment::operator=(attachment&&) noexcept = default;
+attachment::~attachment() = default;
+
+result<attachment> attachment::open(const std::filesystem::path& directory, const attach_options& options) {
+  auto store = storage::attach_store(directory, options.map_bytes_max);
+  if (!store) return store.error();
+  auto self = std::make_shared<impl>(std::move(*store), directory);
+  if (auto known = self->refresh(); !known) return known.error();
+  return attachment{std::move(self)};
+}
+
+result<std::vector<topic_info>> attachment::topics() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->topics();
+}
+
+result<std::vector<group_info>> attachment::groups() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->groups(owner_pid().has_value());
+}
+
+result<std::vector<exchange_info>> attachment::exchanges() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->exchanges();
+}
+
+result<std::vector<queue_info>> attachment::queues() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->queues();
+}
+
+result<std::vector<binding_info>> attachment::bindings() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->bindings();
+}
+
+result<replay> attachment::replay(std::string_view topic, const replay_options& options) const {
+  auto log = impl_->find(topic);
+  if (!log) return log.error();
+  auto made =
+      replay::impl::make(std::make_shared<attached_replay_source<impl>>(impl_), std::move(*log), options);
+  if (!made) return made.error();
+  return levada::replay{std::move(*made)};
+}
+
+std::optional<int> attachment::owner_pid() const {
+  return storage::owner_pid(impl_->directory());
+}
+
+}  // namespace levada

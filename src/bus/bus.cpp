@@ -1,0 +1,395 @@
+#include <levada/bus.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "bus/catalog_intents.hpp"
+#include "bus/consumer_impl.hpp"
+#include "bus/core.hpp"
+#include "bus/listing.hpp"
+#include "bus/names.hpp"
+#include "bus/queue_impl.hpp"
+#include "bus/replay_impl.hpp"
+#include "bus/topic_impl.hpp"
+#include "log/record_codec.hpp"
+
+namespace levada {
+namespace {
+
+constexpr std::uint32_t partitions_max = 4096;
+constexpr std::size_t map_bytes_min = std::size_t{1} << 20;
+constexpr std::size_t record_bytes_limit = (std::size_t{1} << 30) - 1;
+
+result<void> check_options(const bus_options& options) {
+  if (options.map_bytes_max < map_bytes_min) {
+    return error{errc::invalid_argument, fmt::format("open store: map_bytes_max is {}, the least is {}",
+                                                     options.map_bytes_max, map_bytes_min)};
+  }
+  if (options.record_bytes_max == 0 || options.record_bytes_max > record_bytes_limit) {
+    return error{errc::invalid_argument, fmt::format("open store: record_bytes_max is {}, allowed is 1 to {}",
+                                                     options.record_bytes_max, record_bytes_limit)};
+  }
+  return {};
+}
+
+result<void> check_partitions(std::string_view what, std::string_view name, std::uint32_t partitions) {
+  if (partitions >= 1 && partitions <= partitions_max) return {};
+  return error{errc::invalid_argument, fmt::format("declare {} '{}': {} partitions, allowed is 1 to {}", what,
+                                                   name, partitions, partitions_max)};
+}
+
+result<void> check_routing_key(std::string_view operation, std::string_view key) {
+  if (key.size() <= routing_key_bytes_max) return {};
+  return error{errc::field_too_long, fmt::format("{}: the routing key has {} bytes, the limit is {}",
+                                                 operation, key.size(), routing_key_bytes_max)};
+}
+
+/// Appends a message to its exchange's log and references to the queues that it is routed to.
+class route_intent final : public intent {
+ public:
+  route_intent(topic_slot& exchange, std::string_view routing_key, log::row_encoder& rows)
+      : intent{rows.bytes()}, exchange_{exchange}, routing_key_{routing_key}, rows_{rows} {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    auto base = scope.append(exchange_, rows_);
+    if (!base) return base.error();
+    base_offset_ = *base;
+    time_ = scope.now();
+    exchange_.bindings->match(routing_key_, queues_);
+    routed_ = 0;
+    for (const std::uint32_t id : queues_) {
+      queue_slot* const queue = scope.owner().queue_of_binding(id);
+      if (queue == nullptr) continue;
+      scope.enqueue(*queue, {exchange_.state.id(), rows_.partition(), base_offset_});
+      ++routed_;
+    }
+    return {};
+  }
+  void applied(commit_scope&) noexcept override {}
+
+  [[nodiscard]] publish_receipt receipt() const {
+    return {exchange_.state.name(), partition_id{rows_.partition()}, offset{base_offset_},
+            timestamp{std::chrono::microseconds{time_}}, routed_};
+  }
+
+ private:
+  topic_slot& exchange_;
+  std::string_view routing_key_;
+  log::row_encoder& rows_;
+  std::vector<routing::matcher::destination> queues_;
+  std::uint64_t base_offset_ = 0;
+  std::int64_t time_ = 0;
+  std::size_t routed_ = 0;
+};
+
+class bus_replay_source final : public replay_source {
+ public:
+  bus_replay_source(std::shared_ptr<core> owner, std::shared_ptr<topic_slot> topic)
+      : owner_{std::move(owner)}, topic_{std::move(topic)} {
+    topic_->readers.add(waiter_);
+  }
+  ~bus_replay_source() override { topic_->readers.remove(waiter_); }
+
+  result<std::uint64_t> refresh() override {
+    signals_ = waiter_->signals();
+    return owner_->next_sequence();
+  }
+  result<void> read(const read_function& function) override {
+    auto access = owner_->enter("replay");
+    if (!access) return access.error();
+    auto reader = log::journal_reader::open(access->main());
+    if (!reader) return reader.error();
+    return function(*reader);
+  }
+  result<void> wait(std::uint64_t, clock::steady_time deadline) override {
+    waiter_->wait(owner_->time(), signals_, deadline);
+    return {};
+  }
+  clock& time() noexcept override { return owner_->time(); }
+
+ private:
+  std::shared_ptr<core> owner_;
+  std::shared_ptr<topic_slot> topic_;
+  std::shared_ptr<waiter> waiter_ = std::make_shared<waiter>();
+  std::uint64_t signals_ = 0;
+};
+
+}  // namespace
+
+class bus::impl {
+ public:
+  explicit impl(std::shared_ptr<core> c) noexcept : owner{std::move(c)} {}
+
+  [[nodiscard]] static result<bus> start(result<storage::owned_store> store, bus_options options,
+                                         std::string name) {
+    if (!store) return store.error();
+    auto guard = storage::fork_guard::make();
+    if (!guard) return guard.error();
+    auto owner = core::start(std::move(*store), std::move(*guard), std::move(options), std::move(name));
+    if (!owner) return owner.error();
+    return bus{std::make_shared<impl>(std::move(*owner))};
+  }
+
+  [[nodiscard]] result<std::shared_ptr<topic_slot>> log_of(std::string_view operation,
+                                                           std::string_view name) const {
+    if (auto entered = owner->enter(operation); !entered) return entered.error();
+    if (auto found = owner->find_topic(name)) return found;
+    return error{errc::unknown_topic, fmt::format("{}: there is no topic '{}'", operation, name)};
+  }
+  [[nodiscard]] result<std::shared_ptr<topic_slot>> exchange_of(std::string_view operation,
+                                                                std::string_view name) const {
+    if (auto entered = owner->enter(operation); !entered) return entered.error();
+    auto found = owner->find_topic(name);
+    if (found && found->bindings) return found;
+    return error{errc::unknown_exchange,
+                 fmt::format("{}: {} '{}'", operation,
+                             found ? "this is a topic and no exchange," : "there is no exchange", name)};
+  }
+  [[nodiscard]] result<std::shared_ptr<queue_slot>> queue_of(std::string_view operation,
+                                                             std::string_view name) const {
+    if (auto entered = owner->enter(operation); !entered) return entered.error();
+    if (auto found = owner->find_queue(name)) return found;
+    return error{errc::unknown_queue, fmt::format("{}: there is no queue '{}'", operation, name)};
+  }
+  /// A queue that others than its handle may consume and delete.
+  [[nodiscard]] result<std::shared_ptr<queue_slot>> shared_queue_of(std::string_view operation,
+                                                                    std::string_view name) const {
+    auto found = queue_of(operation, name);
+    if (!found || !(*found)->state.exclusive()) return found;
+    return error{errc::resource_locked,
+                 fmt::format("{}: the queue '{}' is exclusive to its handle", operation, name)};
+  }
+  [[nodiscard]] result<listing> list() const {
+    auto access = owner->enter("list");
+    if (!access) return access.error();
+    return listing::read(access->main(), [this](std::uint32_t log, std::uint32_t partition) {
+      const auto topic = owner->find_topic(log);
+      return topic ? topic->state.end(partition) : 0;
+    });
+  }
+
+  std::shared_ptr<core> owner;
+};
+
+bus::bus(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}
+bus::bus(bus&&) noexcept = default;
+bus& bus::operator=(bus&& other) noexcept {
+  if (this != &other) {
+    if (impl_) static_cast<void>(close());
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+bus::~bus() {
+  if (impl_) static_cast<void>(close());
+}
+
+result<bus> bus::open(const std::filesystem::path& directory, const bus_options& options) {
+  if (auto checked = check_options(options); !checked) return checked.error();
+  bus_options effective = options;
+  if (!effective.clock) effective.clock = clock::system();
+  const std::int64_t now = effective.clock->wall().time_since_epoch().count();
+  return impl::start(storage::open_store(directory, {options.create, options.map_bytes_max, now}),
+                     std::move(effective), directory.string());
+}
+
+result<bus> bus::open_in_memory(const bus_options& options) {
+  if (auto checked = check_options(options); !checked) return checked.error();
+  bus_options effective = options;
+  if (!effective.clock) effective.clock = clock::system();
+  const std::int64_t now = effective.clock->wall().time_since_epoch().count();
+  return impl::start(storage::open_memory_store(options.memory_directory, {true, options.map_bytes_max, now}),
+                     std::move(effective), "memory");
+}
+
+result<void> bus::close() {
+  return impl_->owner->close();
+}
+
+// Topics
+
+result<topic> bus::declare_topic(std::string_view name, const topic_options& options) {
+  if (auto checked = check_name("declare topic", "topic", name); !checked) return checked.error();
+  if (auto checked = check_partitions("topic", name, options.partitions); !checked) return checked.error();
+  auto slot = declare_log(*impl_->owner, name, options.partitions, 0);
+  if (!slot) return slot.error();
+  return levada::topic{std::make_shared<topic::impl>(topic::impl{impl_->owner, std::move(*slot)})};
+}
+
+result<topic> bus::topic(std::string_view name) const {
+  const std::string operation = fmt::format("look up topic '{}'", name);
+  auto slot = impl_->log_of(operation, name);
+  if (!slot) return slot.error();
+  if ((*slot)->bindings) {
+    return error{errc::unknown_topic,
+                 fmt::format("{}: it is an exchange; publish with a routing key", operation)};
+  }
+  return levada::topic{std::make_shared<topic::impl>(topic::impl{impl_->owner, std::move(*slot)})};
+}
+
+result<publish_receipt> bus::publish(std::string_view topic_name, const record& r) {
+  auto found = topic(topic_name);
+  if (!found) return found.error();
+  return found->publish(r);
+}
+
+// Consumer groups
+
+result<consumer> bus::join(std::string_view group, const std::vector<std::string>& topics,
+                           const consumer_options& options) {
+  const std::string operation = fmt::format("join group '{}'", group);
+  if (auto checked = check_name("join group", "group", group); !checked) return checked.error();
+  if (!options.member_id.empty()) {
+    if (auto checked = check_name(operation, "member", options.member_id); !checked) return checked.error();
+  }
+  if (topics.empty()) return error{errc::invalid_argument, fmt::format("{}: no topics are given", operation)};
+  if (options.poll_records_max == 0 || options.poll_bytes_max == 0) {
+    return error{errc::invalid_argument,
+                 fmt::format("{}: poll_records_max and poll_bytes_max are at least 1", operation)};
+  }
+  std::vector<std::shared_ptr<topic_slot>> slots;
+  for (const auto& name : topics) {
+    auto slot = impl_->log_of(operation, name);
+    if (!slot) return slot.error();
+    if (std::find(slots.begin(), slots.end(), *slot) == slots.end()) slots.push_back(std::move(*slot));
+  }
+  auto found = declare_group(*impl_->owner, group);
+  if (!found) return found.error();
+  auto member = consumer::impl::join(impl_->owner, std::move(*found), std::move(slots), options);
+  if (!member) return member.error();
+  return consumer{std::move(*member)};
+}
+
+result<replay> bus::replay(std::string_view topic_name, const replay_options& options) const {
+  auto slot = impl_->log_of(fmt::format("replay topic '{}'", topic_name), topic_name);
+  if (!slot) return slot.error();
+  const std::shared_ptr<const log::log_state> log{*slot, &(*slot)->state};
+  auto made = replay::impl::make(std::make_shared<bus_replay_source>(impl_->owner, *slot), log, options);
+  if (!made) return made.error();
+  return levada::replay{std::move(*made)};
+}
+
+// Routing
+
+result<void> bus::declare_exchange(std::string_view name, const exchange_options& options) {
+  if (auto checked = check_name("declare exchange", "exchange", name); !checked) return checked;
+  if (auto checked = check_partitions("exchange", name, options.partitions); !checked) return checked;
+  auto slot = declare_log(*impl_->owner, name, options.partitions, static_cast<std::uint8_t>(options.type));
+  if (!slot) return slot.error();
+  return {};
+}
+
+result<void> bus::declare_queue(std::string_view name) {
+  if (auto checked = check_name("declare queue", "queue", name); !checked) return checked;
+  if (name.starts_with("amq.")) {
+    return error{errc::name_invalid,
+                 fmt::format("declare queue '{}': names that begin with 'amq.' are reserved", name)};
+  }
+  auto slot = levada::declare_queue(*impl_->owner, name);
+  if (!slot) return slot.error();
+  return {};
+}
+
+result<anonymous_queue> bus::declare_anonymous_queue() {
+  auto slot = levada::declare_queue(*impl_->owner, "");
+  if (!slot) return slot.error();
+  return anonymous_queue{std::make_unique<anonymous_queue::impl>(impl_->owner, std::move(*slot))};
+}
+
+result<void> bus::delete_queue(std::string_view name) {
+  auto slot = impl_->shared_queue_of(fmt::format("delete queue '{}'", name), name);
+  if (!slot) return slot.error();
+  return levada::delete_queue(*impl_->owner, **slot);
+}
+
+result<void> bus::bind(std::string_view exchange, std::string_view queue, std::string_view key) {
+  const std::string operation = fmt::format("bind queue '{}' to exchange '{}'", queue, exchange);
+  if (auto checked = check_routing_key(operation, key); !checked) return checked;
+  auto from = impl_->exchange_of(operation, exchange);
+  if (!from) return from.error();
+  auto to = impl_->queue_of(operation, queue);
+  if (!to) return to.error();
+  return levada::bind(*impl_->owner, **from, **to, key);
+}
+
+result<void> bus::unbind(std::string_view exchange, std::string_view queue, std::string_view key) {
+  const std::string operation = fmt::format("unbind queue '{}' from exchange '{}'", queue, exchange);
+  auto from = impl_->exchange_of(operation, exchange);
+  if (!from) return from.error();
+  auto to = impl_->queue_of(operation, queue);
+  if (!to) return to.error();
+  return levada::unbind(*impl_->owner, **from, **to, key);
+}
+
+result<publish_receipt> bus::publish(std::string_view exchange, std::string_view routing_key,
+                                     const record& r) {
+  const std::string operation = fmt::format("publish to exchange '{}'", exchange);
+  if (auto checked = check_routing_key(operation, routing_key); !checked) return checked.error();
+  auto slot = impl_->exchange_of(operation, exchange);
+  if (!slot) return slot.error();
+  const auto extras = log::encode_extras(routing_key, r);
+  if (!extras) return extras.error();
+  const auto source = log::source_of(r, *extras);
+  if (!source) return source.error();
+  const auto fits = check_record_size(operation, source->size(), impl_->owner->options().record_bytes_max);
+  if (!fits) return fits.error();
+
+  const auto& log = (*slot)->state;
+  log::row_encoder rows{log.id(), partition_for_key(routing_key, log.partitions()).value()};
+  rows.add(*source);
+  rows.finish();
+  route_intent route{**slot, routing_key, rows};
+  if (auto done = impl_->owner->run(operation, route); !done) return done.error();
+  return route.receipt();
+}
+
+result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer_options& options) {
+  auto slot = impl_->shared_queue_of(fmt::format("consume from queue '{}'", queue), queue);
+  if (!slot) return slot.error();
+  auto state = queue_consumer_state::start(impl_->owner, std::move(*slot), options);
+  if (!state) return state.error();
+  return queue_consumer{std::make_unique<queue_consumer::impl>(std::move(*state))};
+}
+
+// Listings
+
+result<std::vector<topic_info>> bus::topics() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->topics();
+}
+
+result<std::vector<group_info>> bus::groups() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->groups(true);
+}
+
+result<std::vector<exchange_info>> bus::exchanges() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->exchanges();
+}
+
+result<std::vector<queue_info>> bus::queues() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  auto infos = all->queues();
+  for (auto& info : infos) {
+    if (const auto queue = impl_->owner->find_queue(info.name)) {
+      info.unacked = queue->state.unacked;
+      info.consumers = queue->state.consumers;
+    }
+  }
+  return infos;
+}
+
+result<std::vector<binding_info>> bus::bindings() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->bindings();
+}
+
+}  // namespace levada

@@ -1,0 +1,216 @@
+#include "bus/catalog_intents.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace levada {
+namespace {
+
+class catalog_intent : public intent {
+ public:
+  [[nodiscard]] bool alone() const noexcept override { return true; }
+};
+
+/// Stores an entry with a new id, if it is not there already.
+template <class Entry>
+class add_intent : public catalog_intent {
+ public:
+  explicit add_intent(Entry entry) : entry_{std::move(entry)} {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    exists_ = false;
+    if (auto checked = check(scope.owner()); !checked) return checked;
+    if (exists_) return {};
+    auto id = scope.owner().take_id(scope);
+    if (!id) return id.error();
+    entry_.id = *id;
+    complete(scope);
+    return scope.written(storage::put(scope.txn(), scope.tables(), entry_));
+  }
+  void applied(commit_scope& scope) noexcept override {
+    if (!exists_) scope.owner().add(entry_);
+  }
+  [[nodiscard]] const Entry& entry() const noexcept { return entry_; }
+
+ protected:
+  /// Looks at what exists now: sets `exists_`, or refuses.
+  [[nodiscard]] virtual result<void> check(core& owner) = 0;
+  /// Fills in what is known only now.
+  virtual void complete(commit_scope&) {}
+
+  Entry entry_;
+  bool exists_ = false;
+};
+
+const char* kind_of(std::uint8_t exchange) noexcept {
+  switch (exchange) {
+    case 0:
+      return "a topic";
+    case static_cast<std::uint8_t>(exchange_type::direct):
+      return "a direct exchange";
+    case static_cast<std::uint8_t>(exchange_type::fanout):
+      return "a fanout exchange";
+    default:
+      return "a topic exchange";
+  }
+}
+
+class add_log final : public add_intent<storage::log_entry> {
+ public:
+  using add_intent::add_intent;
+
+ private:
+  result<void> check(core& owner) override {
+    const auto found = owner.find_topic(entry_.name);
+    if (!found) return {};
+    exists_ = true;
+    if (found->state.exchange() == entry_.exchange && found->state.partitions() == entry_.partitions)
+      return {};
+    return error{errc::inequivalent,
+                 fmt::format("'{}' exists as {} with {} partitions, not {} with {}", entry_.name,
+                             kind_of(found->state.exchange()), found->state.partitions(),
+                             kind_of(entry_.exchange), entry_.partitions)};
+  }
+  void complete(commit_scope& scope) override { entry_.created = scope.now(); }
+};
+
+class add_group final : public add_intent<storage::group_entry> {
+ public:
+  using add_intent::add_intent;
+
+ private:
+  result<void> check(core& owner) override {
+    exists_ = owner.find_group(entry_.name) != nullptr;
+    return {};
+  }
+};
+
+class add_queue final : public add_intent<storage::queue_entry> {
+ public:
+  using add_intent::add_intent;
+
+ private:
+  result<void> check(core& owner) override {
+    exists_ = !entry_.exclusive && owner.find_queue(entry_.name) != nullptr;
+    return {};
+  }
+  void complete(commit_scope& scope) override {
+    if (entry_.exclusive) entry_.name = fmt::format("amq.gen-{}", entry_.id);
+    entry_.created = scope.now();
+  }
+};
+
+std::optional<std::uint32_t> find_binding(const core& owner, const storage::binding_entry& wanted) {
+  const auto& all = owner.bindings();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const storage::binding_entry& b) {
+    return b.exchange == wanted.exchange && b.queue == wanted.queue && b.key == wanted.key;
+  });
+  return found == all.end() ? std::nullopt : std::optional{found->id};
+}
+
+error queue_is_gone(const queue_slot& queue) {
+  return {errc::unknown_queue, fmt::format("queue '{}' is deleted", queue.state.name())};
+}
+
+class add_binding final : public add_intent<storage::binding_entry> {
+ public:
+  add_binding(storage::binding_entry entry, queue_slot& queue)
+      : add_intent{std::move(entry)}, queue_{queue} {}
+
+ private:
+  result<void> check(core& owner) override {
+    if (queue_.state.deleted) return queue_is_gone(queue_);
+    exists_ = find_binding(owner, entry_).has_value();
+    return {};
+  }
+
+  queue_slot& queue_;
+};
+
+class remove_binding final : public catalog_intent {
+ public:
+  explicit remove_binding(storage::binding_entry wanted) : wanted_{std::move(wanted)} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    id_ = find_binding(scope.owner(), wanted_);
+    if (!id_) return {};
+    return scope.written(storage::erase_binding(scope.txn(), scope.tables(), *id_));
+  }
+  void applied(commit_scope& scope) noexcept override {
+    if (id_) scope.owner().remove_binding(*id_);
+  }
+
+ private:
+  storage::binding_entry wanted_;
+  std::optional<std::uint32_t> id_;
+};
+
+class remove_queue final : public catalog_intent {
+ public:
+  explicit remove_queue(queue_slot& queue) : queue_{queue} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    if (queue_.state.deleted) return queue_is_gone(queue_);
+    for (const auto& b : scope.owner().bindings()) {
+      if (b.queue != queue_.state.id()) continue;
+      auto erased = scope.written(storage::erase_binding(scope.txn(), scope.tables(), b.id));
+      if (!erased) return erased;
+    }
+    return scope.written(storage::erase_queue(scope.txn(), scope.tables(), queue_.state.id()));
+  }
+  void applied(commit_scope& scope) noexcept override { scope.owner().remove_queue(queue_.state.id()); }
+
+ private:
+  queue_slot& queue_;
+};
+
+}  // namespace
+
+result<std::shared_ptr<topic_slot>> declare_log(core& owner, std::string_view name, std::uint32_t partitions,
+                                                std::uint8_t exchange) {
+  add_log intent{{0, std::string{name}, partitions, 0, exchange}};
+  if (auto done =
+          owner.run(fmt::format("declare {} '{}'", exchange == 0 ? "topic" : "exchange", name), intent);
+      !done) {
+    return done.error();
+  }
+  return owner.find_topic(name);
+}
+
+result<std::shared_ptr<group_slot>> declare_group(core& owner, std::string_view name) {
+  if (auto found = owner.find_group(name)) return found;
+  add_group intent{{0, std::string{name}, 0, {}}};
+  if (auto done = owner.run(fmt::format("join group '{}'", name), intent); !done) return done.error();
+  return owner.find_group(name);
+}
+
+result<std::shared_ptr<queue_slot>> declare_queue(core& owner, std::string_view name) {
+  add_queue intent{{0, std::string{name}, name.empty(), 0}};
+  if (auto done = owner.run(fmt::format("declare queue '{}'", name), intent); !done) return done.error();
+  if (auto found = owner.find_queue(intent.entry().name)) return found;
+  return error{errc::unknown_queue, fmt::format("declare queue '{}': it was deleted at the same time", name)};
+}
+
+result<void> delete_queue(core& owner, queue_slot& queue) {
+  const std::string operation = fmt::format("delete queue '{}'", queue.state.name());
+  auto entered = owner.enter(operation);
+  if (!entered) return entered.error();
+  remove_queue intent{queue};
+  if (auto done = owner.run(*entered, operation, intent); !done) return done;
+  return owner.erase_queue_rows(queue.state.id());
+}
+
+result<void> bind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key) {
+  add_binding intent{{0, exchange.state.id(), queue.state.id(), std::string{key}}, queue};
+  return owner.run(fmt::format("bind queue '{}' to exchange '{}'", queue.state.name(), exchange.state.name()),
+                   intent);
+}
+
+result<void> unbind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key) {
+  remove_binding intent{{0, exchange.state.id(), queue.state.id(), std::string{key}}};
+  return owner.run(
+      fmt::format("unbind queue '{}' from exchange '{}'", queue.state.name(), exchange.state.name()), intent);
+}
+
+}  // namespace levada

@@ -1,0 +1,247 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "group/offset_table.hpp"
+#include "log/journal_reader.hpp"
+#include "queue/queue_blocks.hpp"
+#include "storage/catalog.hpp"
+#include "storage/page_check.hpp"
+#include "storage/store_directory.hpp"
+
+#include <levada/attachment.hpp>
+
+namespace levada {
+namespace {
+
+constexpr std::size_t problems_max = 1000;
+
+/// Examines one snapshot of a store; what an examination finds goes into the report, and the next one goes
+/// on.
+class examination {
+ public:
+  examination(const storage::main_environment& main, check_report& report) : main_{main}, report_{report} {}
+
+  result<void> run() {
+    auto txn = storage::read_transaction::begin(main_.env());
+    if (!txn) return txn.error();
+    auto catalog = storage::read_catalog(*txn, main_.tables());
+    if (!catalog) {
+      found("main", catalog.error().message());
+      return {};
+    }
+    for (const auto& log : catalog->logs) {
+      logs_.emplace(log.id, known_log{log.name, std::vector<std::uint64_t>(log.partitions, 0)});
+    }
+    if (auto done = examine_rows(*txn); !done) return done;
+    examine_offsets(*txn, *catalog);
+    for (const auto& queue : catalog->queues) examine_queue(*txn, queue);
+    return {};
+  }
+
+ private:
+  struct known_log {
+    std::string name;
+    std::vector<std::uint64_t> ends;
+  };
+
+  void found(std::string where, std::string what) {
+    if (report_.problems.size() < problems_max)
+      report_.problems.push_back({std::move(where), std::move(what)});
+  }
+
+  result<void> examine_rows(const storage::transaction& txn) {
+    auto c = storage::cursor::open(txn, main_.tables().journal);
+    if (!c) return c.error();
+    std::uint64_t expected_sequence = 0;
+    storage::row_header continued{};  // the row that the next one must continue, if its size is not 0
+    std::size_t continued_left = 0;
+    for (auto at = c->move(MDB_FIRST);; at = c->move(MDB_NEXT)) {
+      if (!at) {
+        found("main", at.error().message());
+        return {};
+      }
+      if (!*at) break;
+      ++report_.rows;
+      storage::row_view row;
+      if (!storage::parse_row((*at)->key, (*at)->value, row)) {
+        found(fmt::format("journal row after {}", expected_sequence), "its sizes are impossible");
+        continue;
+      }
+      const std::string where = name_of(row);
+      if (expected_sequence != 0 && row.sequence != expected_sequence) {
+        found(where, fmt::format("rows {} to {} are missing before it", expected_sequence, row.sequence - 1));
+      }
+      expected_sequence = row.sequence + 1;
+      if (!storage::verify_row(row)) {
+        found(where, "wrong checksum");
+        continue;
+      }
+      examine_row(row, where, continued, continued_left);
+    }
+    if (continued_left > 0) found("journal", "the last record is not complete");
+    return {};
+  }
+
+  void examine_row(const storage::row_view& row, const std::string& where, storage::row_header& continued,
+                   std::size_t& continued_left) {
+    const auto& header = row.header;
+    if (continued_left > 0) {
+      const bool fits = header.log == continued.log && header.partition == continued.partition &&
+                        header.base_offset == continued.base_offset &&
+                        header.fragment == continued.fragment + 1 && row.records.size() <= continued_left;
+      if (fits) {
+        continued_left -= row.records.size();
+        continued = header;
+        return;
+      }
+      found(where, "a part of the record before it is missing");
+      continued_left = 0;
+    }
+    const auto log = logs_.find(header.log);
+    if (log == logs_.end()) {
+      found(where, "it belongs to a log that does not exist");
+      return;
+    }
+    if (header.partition >= log->second.ends.size()) {
+      found(where, "it belongs to a partition that does not exist");
+      return;
+    }
+    auto& end = log->second.ends[header.partition];
+    if (header.base_offset != end) found(where, fmt::format("offset {} was expected", end));
+    end = header.base_offset + header.count;
+    report_.records += header.count;
+    if (header.continued == static_cast<std::uint8_t>(storage::continuation::first)) {
+      detail::record_header record{};
+      if (row.records.size() < sizeof record) {
+        found(where, "its record cannot be read");
+        return;
+      }
+      std::memcpy(&record, row.records.data(), sizeof record);
+      continued = header;
+      continued_left = detail::padded(record.size) - row.records.size();
+      return;
+    }
+    std::size_t used = 0;
+    for (std::uint32_t i = 0; i < header.count; ++i) {
+      detail::record_parts parts;
+      std::int32_t delta = 0;
+      const std::size_t size =
+          detail::decode_record(row.records.data() + used, row.records.size() - used, parts, delta);
+      if (size == 0) {
+        found(where, fmt::format("record {} of the row cannot be read", i));
+        return;
+      }
+      used += size;
+    }
+    if (used != row.records.size()) found(where, "it holds more than its records");
+  }
+
+  void examine_offsets(const storage::transaction& txn, const storage::catalog& catalog) {
+    auto offsets = group::read_offsets(txn, main_.tables());
+    if (!offsets) {
+      found("committed offsets", offsets.error().message());
+      return;
+    }
+    for (const auto& o : *offsets) {
+      const auto group = std::find_if(catalog.groups.begin(), catalog.groups.end(),
+                                      [&](const auto& g) { return g.id == o.group; });
+      const auto log = logs_.find(o.log);
+      if (group == catalog.groups.end() || log == logs_.end() || o.partition >= log->second.ends.size()) {
+        found("committed offsets",
+              fmt::format("one names group {}, log {}, partition {}, which do not all exist", o.group, o.log,
+                          o.partition));
+      } else if (o.next > log->second.ends[o.partition]) {
+        found(fmt::format("group '{}'", group->name),
+              fmt::format("its offset {} of topic '{}' partition {} lies beyond the end, {}", o.next,
+                          log->second.name, o.partition, log->second.ends[o.partition]));
+      }
+    }
+  }
+
+  void examine_queue(const storage::transaction& txn, const storage::queue_entry& entry) {
+    const std::string name = fmt::format("queue '{}'", entry.name);
+    auto row = queue::read_row(txn, main_.tables(), entry.id);
+    if (!row) {
+      found(name, row.error().message());
+      return;
+    }
+    const queue::queue_row state = row->value_or(queue::queue_row{});
+    std::uint64_t unsettled = 0;
+    std::uint64_t stored_end = 0;
+    for (std::uint64_t from = 0;;) {
+      auto number = queue::first_block(txn, main_.tables(), entry.id, from);
+      auto block = number && *number ? queue::read_block(txn, main_.tables(), entry.id, **number)
+                                     : result<std::optional<queue::block>>{std::optional<queue::block>{}};
+      if (!number || !block) {
+        found(name, !number ? number.error().message() : block.error().message());
+        return;
+      }
+      if (!*block) break;
+      from = **number + 1;
+      for (std::size_t i = 0; i < (*block)->entries.size(); ++i) {
+        ++report_.queue_entries;
+        if ((*block)->settled.test(i)) continue;
+        ++unsettled;
+        const queue::reference& where = (*block)->entries[i];
+        const auto log = logs_.find(where.log);
+        if (log == logs_.end() || where.partition >= log->second.ends.size() ||
+            where.offset >= log->second.ends[where.partition]) {
+          found(fmt::format("{} position {}", name, **number * queue::block_entries + i),
+                fmt::format("its message, log {} partition {} offset {}, does not exist", where.log,
+                            where.partition, where.offset));
+        }
+      }
+      stored_end = **number * queue::block_entries + (*block)->entries.size();
+    }
+    if (stored_end > state.tail) {
+      found(name,
+            fmt::format("it has entries up to position {}, beyond its tail, {}", stored_end, state.tail));
+    }
+    if (unsettled != state.tail - state.settled) {
+      found(name, fmt::format("{} entries are not settled, its state says {}", unsettled,
+                              state.tail - state.settled));
+    }
+  }
+
+  [[nodiscard]] std::string name_of(const storage::row_view& row) const {
+    const auto log = logs_.find(row.header.log);
+    if (log == logs_.end()) return fmt::format("journal row {}", row.sequence);
+    return fmt::format("topic '{}' partition {} offset {} (journal row {})", log->second.name,
+                       row.header.partition, row.header.base_offset, row.sequence);
+  }
+
+  const storage::main_environment& main_;
+  check_report& report_;
+  std::map<std::uint32_t, known_log> logs_;
+};
+
+}  // namespace
+
+result<check_report> check_store(const std::filesystem::path& directory, const attach_options& options) {
+  check_report report;
+  const auto data_file = directory / "main" / "data.mdb";
+  // What the pages show comes first: LMDB must not map a file that would make it crash.
+  auto place = storage::examine_place(directory);
+  if (!place) return place.error();
+  if (auto shape = storage::check_main_file(data_file); !shape) {
+    if (shape.error() != errc::damaged) return shape.error();
+    report.problems.push_back({"main", shape.error().message()});
+    return report;
+  }
+  auto walked = storage::walk_main_file(data_file);
+  if (!walked) return walked.error();
+  report.pages = walked->pages;
+  report.problems = std::move(walked->problems);
+  if (!report.problems.empty()) return report;
+  auto store = storage::attach_store(directory, options.map_bytes_max);
+  if (!store) return store.error();
+  if (auto done = examination{store->main, report}.run(); !done) return done.error();
+  return report;
+}
+
+}  // namespace levada

@@ -1,0 +1,594 @@
+#include "bus/core.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "bus/queue_consumer_state.hpp"
+#include "log/journal_index.hpp"
+#include "storage/errors.hpp"
+
+namespace levada {
+namespace {
+
+/// Rows that are erased or changed in one commit of a larger job, so that others wait no longer than a few
+/// milliseconds for it.
+constexpr std::size_t slice_rows = 256;
+
+/// An intent made of two functions.
+template <class Execute, class Applied>
+class simple_intent final : public intent {
+ public:
+  simple_intent(Execute execute, Applied applied)
+      : execute_{std::move(execute)}, applied_{std::move(applied)} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override { return execute_(scope); }
+  void applied(commit_scope& scope) noexcept override { applied_(scope); }
+  [[nodiscard]] bool alone() const noexcept override { return true; }
+
+ private:
+  Execute execute_;
+  Applied applied_;
+};
+constexpr auto nothing_to_apply = [](commit_scope&) noexcept {};
+
+}  // namespace
+
+topic_slot::topic_slot(const storage::log_entry& entry)
+    : state{entry.id, entry.name, entry.partitions, entry.exchange} {
+  if (entry.exchange != 0) {
+    bindings = std::make_unique<routing::matcher>(static_cast<exchange_type>(entry.exchange));
+  }
+}
+
+// commit_scope
+
+const storage::main_tables& commit_scope::tables() const noexcept {
+  return core_.store_->main.tables();
+}
+
+result<std::uint64_t> commit_scope::append(topic_slot& topic, log::row_encoder& rows) {
+  if (topic.staged_ends.empty()) {
+    topic.staged_ends.resize(topic.state.partitions());
+    for (std::uint32_t p = 0; p < topic.state.partitions(); ++p) topic.staged_ends[p] = topic.state.end(p);
+    topics_.push_back(&topic);
+  }
+  if (!journal_) {
+    auto c = written(storage::cursor::open(txn_, tables().journal));
+    if (!c) return c.error();
+    journal_.emplace(std::move(*c));
+  }
+  const log::row_encoder::stamp at{core_.next_sequence() + rows_appended_,
+                                   topic.staged_ends[rows.partition()], now_, core_.store_entry_.epoch};
+  std::uint64_t base = at.base_offset;
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const std::uint64_t sequence = at.sequence + i;
+    const std::uint64_t key = storage::big_endian(sequence);
+    if (const int rc = journal_->append(std::as_bytes(std::span{&key, 1}), rows.stamped_row(i, at));
+        rc != 0) {
+      broken_ = true;
+      return storage::lmdb_error(
+          rc, fmt::format("append to topic '{}' partition {}", topic.state.name(), rows.partition()));
+    }
+    if (const std::uint32_t count = rows.records_in(i); count > 0) {
+      added_rows_.push_back({&topic, sequence, base, rows.partition(), count});
+      base += count;
+    }
+  }
+  rows_appended_ += rows.rows();
+  topic.staged_ends[rows.partition()] = base;
+  return at.base_offset;
+}
+
+queue::queue_row& commit_scope::row_of(queue_slot& queue) {
+  if (!queue.staged_row) {
+    queue.staged_row = queue.state.row();
+    queues_.push_back(&queue);
+  }
+  return *queue.staged_row;
+}
+
+void commit_scope::enqueue(queue_slot& queue, const queue::reference& where) {
+  static_cast<void>(row_of(queue));
+  queue.staged_entries.push_back(where);
+}
+
+result<void> commit_scope::settle(queue_slot& queue, const std::vector<std::uint64_t>& positions) {
+  auto settled = written(queue::settle(txn_, tables(), queue.state.id(), positions));
+  if (settled) row_of(queue).settled += positions.size();
+  return settled;
+}
+
+result<void> commit_scope::write_queues() {
+  for (queue_slot* const queue : queues_) {
+    queue::queue_row& row = *queue->staged_row;
+    if (!queue->staged_entries.empty()) {
+      auto appended = written(queue::append(txn_, tables(), queue->state.id(), row, queue->staged_entries));
+      if (!appended) return appended;
+      if (queue->state.consumers.load(std::memory_order_acquire) > 0) row.exposed = row.tail;
+    }
+    auto stored = written(queue::write_row(txn_, tables(), queue->state.id(), row));
+    if (!stored) return stored;
+  }
+  return {};
+}
+
+void commit_scope::forget() noexcept {
+  for (topic_slot* const topic : topics_) topic->staged_ends.clear();
+  for (queue_slot* const queue : queues_) {
+    queue->staged_row.reset();
+    queue->staged_entries.clear();
+  }
+}
+
+void commit_scope::publish() {
+  // Neighbouring rows of one topic share one locking.
+  for (std::size_t i = 0; i < added_rows_.size();) {
+    topic_slot& topic = *added_rows_[i].topic;
+    const std::lock_guard guard{topic.state.mutex()};
+    for (; i < added_rows_.size() && added_rows_[i].topic == &topic; ++i) {
+      const added_row& row = added_rows_[i];
+      topic.state.add_row(row.sequence, row.partition, row.base_offset, row.count, now_);
+    }
+  }
+  if (rows_appended_ > 0) core_.next_sequence_.fetch_add(rows_appended_, std::memory_order_release);
+  for (queue_slot* const queue : queues_) queue->state.committed(*queue->staged_row);
+  for (topic_slot* const topic : topics_) topic->readers.signal();
+  for (queue_slot* const queue : queues_) {
+    if (!queue->staged_entries.empty()) queue->waiting.signal();
+  }
+}
+
+// core
+
+core::core(storage::owned_store store, storage::fork_guard guard, bus_options options, std::string store_name)
+    : store_{std::move(store)},
+      fork_guard_{std::move(guard)},
+      options_{std::move(options)},
+      store_name_{std::move(store_name)},
+      commits_{*this, options_.pending_bytes_max} {}
+
+core::~core() {
+  if (fork_guard_.forked()) {
+    // Closing LMDB here would clear the reader slots of the process that this one was forked from.
+    static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose
+    return;
+  }
+  close();
+}
+
+result<std::shared_ptr<core>> core::start(storage::owned_store store, storage::fork_guard guard,
+                                          bus_options options, std::string store_name) {
+  auto self =
+      std::make_shared<core>(std::move(store), std::move(guard), std::move(options), std::move(store_name));
+  if (auto loaded = self->load(); !loaded) {
+    self->closed_ = true;  // nothing to note on the way out
+    return loaded.error();
+  }
+  return self;
+}
+
+result<void> core::load() {
+  store_->main.env().clear_dead_readers();
+  storage::catalog found;
+  {
+    auto txn = storage::read_transaction::begin(store_->main.env());
+    if (!txn) return txn.error();
+    auto all = storage::read_catalog(*txn, store_->main.tables());
+    if (!all) return all.error();
+    found = std::move(*all);
+  }
+  store_entry_ = found.store;
+  for (const auto& entry : found.logs) add(entry);
+  auto extent = log::index_journal(store_->main, 1, [this](std::uint32_t id) -> log::log_state* {
+    const auto slot = topics_by_id_.find(id);
+    return slot == topics_by_id_.end() ? nullptr : &slot->second->state;
+  });
+  if (!extent) return extent.error();
+  next_sequence_ = extent->next_sequence;
+  time_floor_ = extent->time_last;
+  wall_at_open_ = time().wall().time_since_epoch().count();
+  steady_at_open_ = time().steady();
+
+  for (const auto& entry : found.groups) add(entry);
+  for (const auto& entry : found.queues) {
+    if (!entry.exclusive) add(entry);
+  }
+  for (const auto& entry : found.bindings) {
+    if (queues_by_id_.contains(entry.queue)) add(entry);
+  }
+  {
+    auto txn = storage::read_transaction::begin(store_->main.env());
+    if (!txn) return txn.error();
+    for (const auto& [id, queue] : queues_by_id_) {
+      if (auto loaded = queue->state.load(*txn, store_->main.tables()); !loaded) return loaded;
+    }
+  }
+  if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
+  if (options_.logger) {
+    options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
+                          store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
+  }
+  return {};
+}
+
+/// Anonymous queues and group members belong to a process; what an earlier one left is removed.
+result<void> core::clear_earlier_owner(const storage::catalog& found) {
+  std::vector<std::uint32_t> orphans;
+  {
+    auto txn = storage::read_transaction::begin(store_->main.env());
+    if (!txn) return txn.error();
+    auto stored = queue::stored_queues(*txn, store_->main.tables());
+    if (!stored) return stored.error();
+    for (const std::uint32_t id : *stored) {
+      if (!queues_by_id_.contains(id)) orphans.push_back(id);
+    }
+  }
+  const bool stale_entries =
+      std::any_of(found.queues.begin(), found.queues.end(), [](const auto& q) { return q.exclusive; }) ||
+      std::any_of(found.groups.begin(), found.groups.end(),
+                  [](const auto& g) { return !g.members.empty(); }) ||
+      std::any_of(found.bindings.begin(), found.bindings.end(),
+                  [this](const auto& b) { return !queues_by_id_.contains(b.queue); });
+  if (stale_entries) {
+    simple_intent clearing{
+        [&](commit_scope& scope) -> result<void> {
+          for (const auto& q : found.queues) {
+            if (!q.exclusive) continue;
+            auto erased = scope.written(storage::erase_queue(scope.txn(), scope.tables(), q.id));
+            if (!erased) return erased;
+          }
+          for (const auto& b : found.bindings) {
+            if (queues_by_id_.contains(b.queue)) continue;
+            auto erased = scope.written(storage::erase_binding(scope.txn(), scope.tables(), b.id));
+            if (!erased) return erased;
+          }
+          for (auto g : found.groups) {
+            if (g.members.empty()) continue;
+            g.members.clear();
+            auto stored = scope.written(storage::put(scope.txn(), scope.tables(), g));
+            if (!stored) return stored;
+          }
+          return {};
+        },
+        nothing_to_apply};
+    if (auto done = commits_.run(clearing); !done) return done;
+  }
+  for (const std::uint32_t id : orphans) {
+    if (auto erased = erase_queue_rows(id); !erased) return erased;
+  }
+  return {};
+}
+
+result<void> core::erase_queue_rows(std::uint32_t id) {
+  for (bool done = false; !done;) {
+    simple_intent slice{[&](commit_scope& scope) -> result<void> {
+                          auto erased =
+                              scope.written(queue::erase_some(scope.txn(), scope.tables(), id, slice_rows));
+                          if (!erased) return erased.error();
+                          done = *erased;
+                          return {};
+                        },
+                        nothing_to_apply};
+    if (auto ran = commits_.run(slice); !ran) return ran;
+  }
+  return {};
+}
+
+result<core::access> core::enter(std::string_view operation) const {
+  if (fork_guard_.forked()) {
+    return error{errc::forked,
+                 fmt::format("{}: the bus of '{}' belongs to the parent process", operation, store_name_)};
+  }
+  std::shared_lock lock{life_};
+  if (closed_)
+    return error{errc::closed, fmt::format("{}: the bus of '{}' is closed", operation, store_name_)};
+  return access{std::move(lock), store_->main};
+}
+
+result<void> core::run(std::string_view operation, intent& i) {
+  auto entered = enter(operation);
+  if (!entered) return entered.error();
+  return run(*entered, operation, i);
+}
+
+result<void> core::run(const access&, std::string_view operation, intent& i) {
+  if (failed_) {
+    return error{errc::failed,
+                 fmt::format("{}: an earlier commit to '{}' failed; open it anew", operation, store_name_)};
+  }
+  auto outcome = commits_.run(i);
+  if (!outcome)
+    return error{outcome.error().code(), fmt::format("{}: {}", operation, outcome.error().message())};
+  return {};
+}
+
+std::int64_t core::bus_time() const {
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  // Wall time at open, advanced by the steady clock: a jump of the wall clock does not reach the records.
+  const std::int64_t elapsed =
+      duration_cast<microseconds>(options_.clock->steady() - steady_at_open_).count();
+  return std::max(wall_at_open_ + elapsed, time_floor_);
+}
+
+void core::commit(std::span<intent* const> group) noexcept {
+  try {
+    attempt(group);
+  } catch (const std::bad_alloc&) {
+    for (intent* const i : group) set_outcome(*i, error{errc::out_of_resources, "commit: out of memory"});
+  } catch (const std::exception& e) {
+    for (intent* const i : group) set_outcome(*i, error{errc::io_error, fmt::format("commit: {}", e.what())});
+  }
+}
+
+void core::attempt(std::span<intent* const> group) {
+  const auto fail_all = [&](const error& e) {
+    for (intent* const i : group) set_outcome(*i, e);
+  };
+  if (failed_) {
+    fail_all({errc::failed, "an earlier commit failed; open the store anew"});
+    return;
+  }
+  const std::uint64_t transaction_before = store_->main.env().last_transaction();
+  auto txn = storage::write_transaction::begin(store_->main.env());
+  if (!txn) {
+    fail_all(txn.error());
+    return;
+  }
+  commit_scope scope{*this, *txn, bus_time()};
+  const struct forget_staged {
+    commit_scope& scope;
+    ~forget_staged() { scope.forget(); }
+  } forget_at_end{scope};
+
+  std::vector<intent*> executed;
+  executed.reserve(group.size());
+  error broken{errc::io_error, ""};
+  for (intent* const i : group) {
+    auto done = i->execute(scope);
+    if (done) {
+      executed.push_back(i);
+    } else {
+      if (scope.broken_) broken = done.error();
+      set_outcome(*i, std::move(done));
+    }
+    if (scope.broken_) break;
+  }
+  if (!scope.broken_) {
+    if (auto stored = scope.write_queues(); !stored) broken = stored.error();
+  }
+  if (scope.broken_) {
+    // The transaction is void. One by one, so that the one at fault does not take its neighbours with it.
+    scope.journal_.reset();
+    { const auto abandoned = std::move(*txn); }
+    scope.forget();
+    if (group.size() == 1) {
+      set_outcome(*group[0], broken);
+    } else {
+      for (intent* const& i : group) attempt({&i, 1});
+    }
+    return;
+  }
+  if (executed.empty()) return;
+
+  scope.journal_.reset();  // LMDB wants cursors closed before their transaction ends
+  if (const int rc = txn->commit(); rc != 0) {
+    const error why = classify_commit_failure(rc, transaction_before);
+    for (intent* const i : executed) set_outcome(*i, why);
+    return;
+  }
+  time_floor_ = scope.now();
+  for (intent* const i : executed) {
+    set_outcome(*i, {});
+    i->applied(scope);
+  }
+  try {
+    scope.publish();
+  } catch (const std::bad_alloc&) {
+    // It is stored, but memory could not follow: only a new opening brings the two together again.
+    failed_ = true;
+    for (intent* const i : executed) set_outcome(*i, error{errc::outcome_unknown, "commit: out of memory"});
+    return;
+  }
+  if (store_->signal) store_->signal->announce();
+}
+
+error core::classify_commit_failure(int code, std::uint64_t transaction_before) {
+  error e = storage::lmdb_error(code, fmt::format("commit to '{}'", store_name_));
+  const bool meta_written = store_->main.env().last_transaction() != transaction_before;
+  // LMDB reports a short write as EIO. When there is no room, nothing but pages of this transaction was
+  // written, which no later one relies on: the store is as it was, and goes on when there is room again.
+  const bool no_room = e == errc::disk_full || (code == EIO && store_->main.env().no_room());
+  if (!meta_written && no_room) {
+    return {errc::disk_full,
+            fmt::format("commit to '{}': the file system, a quota or a limit of file size has no room",
+                        store_name_)};
+  }
+  // Refused before anything was written.
+  if (!meta_written && (e == errc::store_full || e == errc::out_of_resources)) return e;
+  failed_ = true;
+  if (options_.logger)
+    options_.logger->critical("levada: {}; writing is refused until it is opened anew", e.message());
+  return {errc::outcome_unknown, e.message()};
+}
+
+// Names
+
+std::shared_ptr<topic_slot> core::find_topic(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = topics_.find(name);
+  return found == topics_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<topic_slot> core::find_topic(std::uint32_t id) const {
+  const std::shared_lock guard{names_};
+  const auto found = topics_by_id_.find(id);
+  return found == topics_by_id_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<queue_slot> core::find_queue(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = queues_.find(name);
+  return found == queues_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<group_slot> core::find_group(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = groups_.find(name);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<queue_slot>> core::all_queues() const {
+  const std::shared_lock guard{names_};
+  std::vector<std::shared_ptr<queue_slot>> all;
+  for (const auto& [id, queue] : queues_by_id_) all.push_back(queue);
+  return all;
+}
+
+queue_slot* core::queue_of_binding(std::uint32_t id) const {
+  // Read without the lock: only the committing thread, which this is, changes the map.
+  const auto found = queues_by_id_.find(id);
+  return found == queues_by_id_.end() ? nullptr : found->second.get();
+}
+
+result<std::uint32_t> core::take_id(commit_scope& scope) {
+  storage::store_entry next = store_entry_;
+  const std::uint32_t id = next.next_id++;
+  auto stored = scope.written(storage::put(scope.txn(), scope.tables(), next));
+  if (!stored) return stored.error();
+  return id;
+}
+
+void core::add(const storage::log_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto slot = std::make_shared<topic_slot>(entry);
+  topics_.emplace(entry.name, slot);
+  topics_by_id_.emplace(entry.id, std::move(slot));
+  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
+}
+
+void core::add(const storage::group_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto slot = std::make_shared<group_slot>(entry.id, entry.name);
+  slot->state.set_generation(entry.generation);
+  groups_.emplace(entry.name, std::move(slot));
+  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
+}
+
+void core::add(const storage::queue_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto slot = std::make_shared<queue_slot>(entry);
+  queues_.emplace(entry.name, slot);
+  queues_by_id_.emplace(entry.id, std::move(slot));
+  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
+}
+
+void core::add(const storage::binding_entry& entry) {
+  const std::lock_guard guard{names_};
+  const auto exchange = topics_by_id_.find(entry.exchange);
+  if (exchange == topics_by_id_.end() || !exchange->second->bindings) return;
+  exchange->second->bindings->add(entry.key, entry.queue);
+  bindings_.push_back(entry);
+  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
+}
+
+void core::remove_binding(std::uint32_t id) {
+  const std::lock_guard guard{names_};
+  const auto found =
+      std::find_if(bindings_.begin(), bindings_.end(), [id](const auto& b) { return b.id == id; });
+  if (found == bindings_.end()) return;
+  topics_by_id_.at(found->exchange)->bindings->remove(found->key, found->queue);
+  bindings_.erase(found);
+}
+
+void core::remove_queue(std::uint32_t id) {
+  std::shared_ptr<queue_slot> queue;
+  {
+    const std::lock_guard guard{names_};
+    const auto found = queues_by_id_.find(id);
+    if (found == queues_by_id_.end()) return;
+    queue = std::move(found->second);
+    queues_by_id_.erase(found);
+    queues_.erase(queue->state.name());
+    for (const auto& [topic_id, topic] : topics_by_id_) {
+      if (topic->bindings) topic->bindings->remove_all(id);
+    }
+    bindings_.erase(
+        std::remove_if(bindings_.begin(), bindings_.end(), [id](const auto& b) { return b.queue == id; }),
+        bindings_.end());
+  }
+  queue->state.deleted = true;
+  queue->waiting.signal();
+}
+
+// Closing
+
+/// Which messages are delivered and not settled is known in memory only: written down, so that they, and no
+/// others, come back flagged.
+result<void> core::note_deliveries() {
+  for (const auto& queue : all_queues()) {
+    {
+      const std::lock_guard guard{queue->consumers_mutex};
+      for (const auto& consumer : queue->consumers) consumer->give_back();
+    }
+    const auto redelivered = queue->state.redelivered_positions();
+    if (redelivered.empty() && queue->state.row().exposed == queue->state.exposed_at_open()) continue;
+    for (std::size_t done = 0; done <= redelivered.size(); done += slice_rows) {
+      const std::size_t n = std::min(slice_rows, redelivered.size() - done);
+      const bool last = done + n == redelivered.size();
+      simple_intent slice{
+          [&](commit_scope& scope) -> result<void> {
+            auto marked = scope.written(queue::mark_delivered(scope.txn(), scope.tables(), queue->state.id(),
+                                                              std::span{redelivered}.subspan(done, n)));
+            if (!marked) return marked;
+            if (last) scope.row_of(*queue).exposed = queue->state.exposed_at_open();
+            return {};
+          },
+          nothing_to_apply};
+      if (auto ran = commits_.run(slice); !ran) return ran;
+      if (last) break;
+    }
+  }
+  return {};
+}
+
+result<void> core::close() {
+  if (closed_.exchange(true)) return {};
+  // From here on nothing new enters; wake who waits, and wait for who is inside.
+  {
+    const std::shared_lock guard{names_};
+    for (const auto& [name, topic] : topics_) topic->readers.signal();
+    for (const auto& [name, queue] : queues_) queue->waiting.signal();
+    for (const auto& [name, group] : groups_) group->members.signal();
+  }
+  const std::lock_guard alone{life_};
+  result<void> noted{};
+  if (!failed_) {
+    noted = note_deliveries();
+    std::vector<std::uint32_t> anonymous;
+    for (const auto& queue : all_queues()) {
+      if (queue->state.exclusive()) anonymous.push_back(queue->state.id());
+    }
+    storage::catalog stale;
+    {
+      auto txn = storage::read_transaction::begin(store_->main.env());
+      auto all =
+          txn ? storage::read_catalog(*txn, store_->main.tables()) : result<storage::catalog>{txn.error()};
+      if (all) {
+        stale = std::move(*all);
+      } else if (noted) {
+        noted = all.error();
+      }
+    }
+    for (const std::uint32_t id : anonymous) remove_queue(id);
+    if (auto cleared = clear_earlier_owner(stale); noted && !cleared) noted = cleared;
+  }
+  if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
+  store_.reset();
+  return noted;
+}
+
+}  // namespace levada

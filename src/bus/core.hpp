@@ -1,0 +1,229 @@
+#pragma once
+
+/// @file
+/// The inside of a bus, where all modules meet: what exists, the commit pipeline, and who waits for what.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bus/group_commit.hpp"
+#include "bus/wake_list.hpp"
+#include "group/group_state.hpp"
+#include "log/log_state.hpp"
+#include "log/row_encoder.hpp"
+#include "queue/queue_state.hpp"
+#include "routing/matcher.hpp"
+#include "storage/catalog.hpp"
+#include "storage/store_directory.hpp"
+
+#include <levada/clock.hpp>
+#include <levada/error.hpp>
+#include <levada/options.hpp>
+
+namespace levada {
+
+class queue_consumer_state;
+
+/// A topic or exchange.
+struct topic_slot {
+  explicit topic_slot(const storage::log_entry& entry);
+
+  log::log_state state;
+  wake_list readers;
+  std::atomic<std::uint32_t> next_partition{0};
+
+  // The committing thread alone:
+  std::vector<std::uint64_t> staged_ends;      // empty when nothing is staged
+  std::unique_ptr<routing::matcher> bindings;  // of an exchange
+};
+
+struct queue_slot {
+  explicit queue_slot(const storage::queue_entry& entry) : state{entry.id, entry.name, entry.exclusive} {}
+
+  queue::queue_state state;
+  wake_list waiting;
+
+  std::mutex consumers_mutex;
+  std::vector<std::shared_ptr<queue_consumer_state>> consumers;
+
+  // The committing thread alone:
+  std::optional<queue::queue_row> staged_row;
+  std::vector<queue::reference> staged_entries;
+};
+
+struct group_slot {
+  group_slot(std::uint32_t group_id, std::string group_name) : id{group_id}, name{std::move(group_name)} {}
+
+  const std::uint32_t id;
+  const std::string name;
+  wake_list members;
+
+  std::mutex mutex;  // guards `state`
+  group::group_state state;
+};
+
+class core;
+
+/// One commit under way: what intents write through. The committing thread alone.
+class commit_scope {
+ public:
+  commit_scope(core& owner, storage::write_transaction& txn, std::int64_t now) noexcept
+      : core_{owner}, txn_{txn}, now_{now} {}
+
+  [[nodiscard]] core& owner() noexcept { return core_; }
+  [[nodiscard]] storage::write_transaction& txn() noexcept { return txn_; }
+  [[nodiscard]] const storage::main_tables& tables() const noexcept;
+  /// The bus's time for everything in this commit, in microseconds.
+  [[nodiscard]] std::int64_t now() const noexcept { return now_; }
+
+  /// Appends finished rows to their partition; returns the offset of the first record.
+  [[nodiscard]] result<std::uint64_t> append(topic_slot& topic, log::row_encoder& rows);
+  /// Adds a reference to a queue; written with all others of the commit at its end.
+  void enqueue(queue_slot& queue, const queue::reference& where);
+  /// Settles entries, whose positions are sorted.
+  [[nodiscard]] result<void> settle(queue_slot& queue, const std::vector<std::uint64_t>& positions);
+  /// The queue's state as this commit will leave it; changing it writes it at the end.
+  [[nodiscard]] queue::queue_row& row_of(queue_slot& queue);
+
+  /// Passes a result of a write on, and notes when it failed: then the whole transaction is void.
+  template <class T>
+  [[nodiscard]] result<T> written(result<T> r) {
+    if (!r) broken_ = true;
+    return r;
+  }
+
+ private:
+  friend class core;
+
+  struct added_row {
+    topic_slot* topic;
+    std::uint64_t sequence;
+    std::uint64_t base_offset;
+    std::uint32_t partition;
+    std::uint32_t count;
+  };
+
+  [[nodiscard]] result<void> write_queues();
+  void forget() noexcept;  // everything staged
+  void publish();          // after the commit: memory follows
+
+  core& core_;
+  storage::write_transaction& txn_;
+  const std::int64_t now_;
+  std::optional<storage::cursor> journal_;
+  std::uint64_t rows_appended_ = 0;
+  std::vector<added_row> added_rows_;
+  std::vector<topic_slot*> topics_;
+  std::vector<queue_slot*> queues_;
+  bool broken_ = false;
+};
+
+class core final : public commit_engine, public std::enable_shared_from_this<core> {
+ public:
+  /// Takes over an opened store: reads the catalogue and the journal, and clears away what belonged to an
+  /// earlier owner. `store_name` is for messages.
+  [[nodiscard]] static result<std::shared_ptr<core>> start(storage::owned_store store,
+                                                           storage::fork_guard guard, bus_options options,
+                                                           std::string store_name);
+  core(storage::owned_store store, storage::fork_guard guard, bus_options options, std::string store_name);
+  ~core() override;
+
+  /// Held by every operation while it uses the store, but never while it waits: closing waits for it.
+  class [[nodiscard]] access {
+   public:
+    [[nodiscard]] const storage::main_environment& main() const noexcept { return *main_; }
+
+   private:
+    friend class core;
+    access(std::shared_lock<std::shared_mutex> lock, const storage::main_environment& main) noexcept
+        : lock_{std::move(lock)}, main_{&main} {}
+    std::shared_lock<std::shared_mutex> lock_;
+    const storage::main_environment* main_;
+  };
+  /// Fails with `closed` or `forked`; `operation` is for the message.
+  [[nodiscard]] result<access> enter(std::string_view operation) const;
+  /// Runs an intent to its end. Fails also with `failed`.
+  [[nodiscard]] result<void> run(const access& entered, std::string_view operation, intent& i);
+  [[nodiscard]] result<void> run(std::string_view operation, intent& i);
+
+  result<void> close();
+
+  [[nodiscard]] const bus_options& options() const noexcept { return options_; }
+  [[nodiscard]] clock& time() const noexcept { return *options_.clock; }
+  [[nodiscard]] const std::string& store_name() const noexcept { return store_name_; }
+
+  // What exists. Found objects stay valid as long as their pointer, and know when they are deleted.
+  [[nodiscard]] std::shared_ptr<topic_slot> find_topic(std::string_view name) const;
+  [[nodiscard]] std::shared_ptr<topic_slot> find_topic(std::uint32_t id) const;
+  [[nodiscard]] std::shared_ptr<queue_slot> find_queue(std::string_view name) const;
+  [[nodiscard]] std::shared_ptr<group_slot> find_group(std::string_view name) const;
+  [[nodiscard]] std::vector<std::shared_ptr<queue_slot>> all_queues() const;
+  // For intents, in `execute`:
+  [[nodiscard]] queue_slot* queue_of_binding(std::uint32_t id) const;
+  [[nodiscard]] const std::vector<storage::binding_entry>& bindings() const noexcept { return bindings_; }
+  /// The sequence that the next committed row gets.
+  [[nodiscard]] std::uint64_t next_sequence() const noexcept {
+    return next_sequence_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t next_member_number() noexcept { return ++member_number_; }
+
+  // For intents that change the catalogue, in `execute`: takes an id and stores the counter.
+  [[nodiscard]] result<std::uint32_t> take_id(commit_scope& scope);
+  // For intents that change the catalogue, in `applied`.
+  void add(const storage::log_entry& entry);
+  void add(const storage::group_entry& entry);
+  void add(const storage::queue_entry& entry);
+  void add(const storage::binding_entry& entry);
+  void remove_queue(std::uint32_t id);
+  void remove_binding(std::uint32_t id);
+  /// Erases what a deleted queue has left, in slices.
+  result<void> erase_queue_rows(std::uint32_t id);
+
+  void commit(std::span<intent* const> group) noexcept override;
+
+ private:
+  friend class commit_scope;
+
+  [[nodiscard]] result<void> load();
+  [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
+  [[nodiscard]] std::int64_t bus_time() const;
+  void attempt(std::span<intent* const> group);
+  [[nodiscard]] error classify_commit_failure(int code, std::uint64_t transaction_before);
+  [[nodiscard]] result<void> note_deliveries();
+
+  std::optional<storage::owned_store> store_;
+  storage::fork_guard fork_guard_;
+  bus_options options_;
+  std::string store_name_;
+
+  mutable std::shared_mutex life_;  // shared: the store is in use; unique: it is being given up
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> failed_{false};
+  group_commit commits_;
+
+  mutable std::shared_mutex names_;  // guards the maps below; changed by the committing thread alone
+  std::map<std::string, std::shared_ptr<topic_slot>, std::less<>> topics_;
+  std::map<std::string, std::shared_ptr<queue_slot>, std::less<>> queues_;
+  std::map<std::string, std::shared_ptr<group_slot>, std::less<>> groups_;
+  std::map<std::uint32_t, std::shared_ptr<topic_slot>> topics_by_id_;
+  std::map<std::uint32_t, std::shared_ptr<queue_slot>> queues_by_id_;
+  std::vector<storage::binding_entry> bindings_;
+
+  std::atomic<std::uint64_t> next_sequence_{1};
+  std::atomic<std::uint64_t> member_number_{0};
+  std::int64_t time_floor_ = 0;  // the committing thread alone
+  std::int64_t wall_at_open_ = 0;
+  clock::steady_time steady_at_open_{};
+  storage::store_entry store_entry_;  // the committing thread alone
+};
+
+}  // namespace levada

@@ -1,0 +1,134 @@
+#include "bus/listing.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "group/offset_table.hpp"
+#include "queue/queue_blocks.hpp"
+
+namespace levada {
+namespace {
+
+template <class Info>
+void sort_by_name(std::vector<Info>& all) {
+  std::sort(all.begin(), all.end(), [](const Info& a, const Info& b) { return a.name < b.name; });
+}
+
+}  // namespace
+
+result<listing> listing::read(const storage::main_environment& main, end_function end_of) {
+  auto txn = storage::read_transaction::begin(main.env());
+  if (!txn) return txn.error();
+  listing all;
+  all.end_of_ = std::move(end_of);
+  auto catalog = storage::read_catalog(*txn, main.tables());
+  if (!catalog) return catalog.error();
+  all.catalog_ = std::move(*catalog);
+  auto offsets = group::read_offsets(*txn, main.tables());
+  if (!offsets) return offsets.error();
+  for (const auto& o : *offsets) all.offsets_.push_back({o.group, o.log, o.partition, o.next});
+  for (const auto& queue : all.catalog_.queues) {
+    auto row = queue::read_row(*txn, main.tables(), queue.id);
+    if (!row) return row.error();
+    all.messages_.push_back(*row ? (*row)->tail - (*row)->settled : 0);
+  }
+  return all;
+}
+
+const storage::log_entry* listing::find_log(std::uint32_t id) const {
+  const auto found = std::find_if(catalog_.logs.begin(), catalog_.logs.end(),
+                                  [id](const auto& log) { return log.id == id; });
+  return found == catalog_.logs.end() ? nullptr : &*found;
+}
+
+std::vector<topic_info> listing::topics() const {
+  std::vector<topic_info> all;
+  for (const auto& log : catalog_.logs) {
+    topic_info info{log.name, log.exchange != 0, {}};
+    for (std::uint32_t p = 0; p < log.partitions; ++p) {
+      info.partitions.push_back({partition_id{p}, offset{0}, offset{end_of_(log.id, p)}});
+    }
+    all.push_back(std::move(info));
+  }
+  sort_by_name(all);
+  return all;
+}
+
+std::vector<group_info> listing::groups(bool with_members) const {
+  std::vector<group_info> all;
+  for (const auto& group : catalog_.groups) {
+    group_info info{group.name, group.generation, {}, {}};
+    std::map<topic_partition, group_partition_info> partitions;
+    const auto entry = [&](std::uint32_t log_id, std::uint32_t partition) -> group_partition_info* {
+      const auto* const log = find_log(log_id);
+      if (log == nullptr) return nullptr;
+      auto& p = partitions[{log->name, partition_id{partition}}];
+      p.where = {log->name, partition_id{partition}};
+      p.end = offset{end_of_(log_id, partition)};
+      p.lag = p.end - p.committed.value_or(offset{0});
+      return &p;
+    };
+    for (const auto& o : offsets_) {
+      if (o.group != group.id) continue;
+      if (auto* const p = entry(o.log, o.partition)) {
+        p->committed = offset{o.next};
+        p->lag = p->end.value() > o.next ? p->end.value() - o.next : 0;
+      }
+    }
+    if (with_members) {
+      for (const auto& member : group.members) {
+        info.members.push_back(member.id);
+        for (const auto& owned : member.assignment) {
+          if (auto* const p = entry(owned.log, owned.partition)) p->member = member.id;
+        }
+      }
+    }
+    std::sort(info.members.begin(), info.members.end());
+    for (auto& [where, p] : partitions) info.partitions.push_back(std::move(p));
+    all.push_back(std::move(info));
+  }
+  sort_by_name(all);
+  return all;
+}
+
+std::vector<exchange_info> listing::exchanges() const {
+  std::vector<exchange_info> all;
+  for (const auto& log : catalog_.logs) {
+    if (log.exchange == 0) continue;
+    const auto bindings = std::count_if(catalog_.bindings.begin(), catalog_.bindings.end(),
+                                        [&](const auto& b) { return b.exchange == log.id; });
+    all.push_back({log.name, static_cast<exchange_type>(log.exchange), log.partitions,
+                   static_cast<std::uint64_t>(bindings)});
+  }
+  sort_by_name(all);
+  return all;
+}
+
+std::vector<queue_info> listing::queues() const {
+  std::vector<queue_info> all;
+  for (std::size_t i = 0; i < catalog_.queues.size(); ++i) {
+    all.push_back({catalog_.queues[i].name, catalog_.queues[i].exclusive, messages_[i], 0, 0});
+  }
+  sort_by_name(all);
+  return all;
+}
+
+std::vector<binding_info> listing::bindings() const {
+  std::map<std::uint32_t, std::string> queue_names;
+  for (const auto& queue : catalog_.queues) queue_names.emplace(queue.id, queue.name);
+  std::vector<binding_info> all;
+  for (const auto& b : catalog_.bindings) {
+    const auto* const exchange = find_log(b.exchange);
+    const auto queue = queue_names.find(b.queue);
+    if (exchange != nullptr && queue != queue_names.end())
+      all.push_back({exchange->name, queue->second, b.key});
+  }
+  std::sort(all.begin(), all.end(), [](const binding_info& a, const binding_info& b) {
+    return std::tie(a.exchange, a.queue, a.key) < std::tie(b.exchange, b.queue, b.key);
+  });
+  return all;
+}
+
+}  // namespace levada

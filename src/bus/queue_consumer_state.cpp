@@ -1,0 +1,271 @@
+#include "bus/queue_consumer_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "log/journal_reader.hpp"
+
+namespace levada {
+namespace {
+
+/// Deliveries fetched in one go, and the bytes after which fetching stops.
+constexpr std::size_t fetch_entries_max = 64;
+constexpr std::size_t fetch_bytes_max = std::size_t{1} << 20;
+
+/// Notes that all entries of a queue may be delivered from now on.
+class expose_intent final : public intent {
+ public:
+  explicit expose_intent(queue_slot& queue) : queue_{queue} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    auto& row = scope.row_of(queue_);
+    row.exposed = row.tail;
+    return {};
+  }
+  void applied(commit_scope&) noexcept override {}
+
+ private:
+  queue_slot& queue_;
+};
+
+class settle_intent final : public intent {
+ public:
+  settle_intent(queue_slot& queue, std::vector<std::uint64_t> positions)
+      : queue_{queue}, positions_{std::move(positions)} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    if (queue_.state.deleted) {
+      return error{errc::closed, fmt::format("queue '{}' is deleted", queue_.state.name())};
+    }
+    return scope.settle(queue_, positions_);
+  }
+  void applied(commit_scope&) noexcept override {}
+
+ private:
+  queue_slot& queue_;
+  std::vector<std::uint64_t> positions_;
+};
+
+}  // namespace
+
+result<std::shared_ptr<queue_consumer_state>> queue_consumer_state::start(
+    std::shared_ptr<core> owner, std::shared_ptr<queue_slot> queue, const queue_consumer_options& options) {
+  auto self = std::make_shared<queue_consumer_state>(std::move(owner), std::move(queue), options);
+  queue_slot& slot = *self->queue_;
+  {
+    const std::lock_guard guard{slot.consumers_mutex};
+    slot.consumers.push_back(self);
+  }
+  slot.waiting.add(self->waiter_);
+  slot.state.consumers.fetch_add(1, std::memory_order_acq_rel);
+  const auto row = slot.state.row();
+  if (row.exposed < row.tail) {
+    expose_intent expose{slot};
+    if (auto done = self->owner_->run(self->operation("consume"), expose); !done) {
+      self->close();
+      return done.error();
+    }
+  }
+  return self;
+}
+
+std::string queue_consumer_state::operation(const char* verb) const {
+  return fmt::format("{} from queue '{}'", verb, queue_->state.name());
+}
+
+result<void> queue_consumer_state::check_open(const char* verb) const {
+  if (closed_ || queue_->state.deleted) {
+    return error{errc::closed, fmt::format("{}: the {} is closed", operation(verb),
+                                           queue_->state.deleted ? "queue" : "consumer")};
+  }
+  return {};
+}
+
+result<void> queue_consumer_state::fetch(const core::access& access) {
+  std::size_t want = fetch_entries_max;
+  if (options_.prefetch > 0) {
+    const std::size_t held = unsettled_.size() + settling_;
+    if (held >= options_.prefetch) return {};
+    want = std::min<std::size_t>(want, options_.prefetch - held);
+  }
+  auto taken = queue_->state.take(access.main(), want);
+  if (!taken) return taken.error();
+  if (taken->empty()) return {};
+
+  log::batch_builder builder{{.records = 0}};
+  std::size_t read = 0;
+  result<void> outcome{};
+  if (auto reader = log::journal_reader::open(access.main()); reader) {
+    for (; read < taken->size() && builder.bytes() < fetch_bytes_max; ++read) {
+      const queue::reference& where = (*taken)[read].where;
+      const auto topic = owner_->find_topic(where.log);
+      if (!topic || where.partition >= topic->state.partitions()) {
+        outcome = error{errc::damaged, fmt::format("{}: entry {} names a log that does not exist",
+                                                   operation("receive"), (*taken)[read].position)};
+        break;
+      }
+      builder.limit_records(read + 1);
+      auto next = reader->read_partition(topic->state, where.partition, where.offset, builder);
+      if (!next) {
+        outcome = next.error();
+        break;
+      }
+      if (builder.records() == read) {
+        outcome =
+            error{errc::damaged, fmt::format("{}: entry {} names offset {}, which the log does not hold",
+                                             operation("receive"), (*taken)[read].position, where.offset)};
+        break;
+      }
+    }
+  } else {
+    outcome = reader.error();
+  }
+  for (std::size_t i = read; i < taken->size(); ++i) queue_->state.put_back((*taken)[i]);
+  const auto bytes = std::make_shared<const record_batch>(builder.finish());
+  std::size_t i = 0;
+  for (const record_view& view : *bytes) ahead_.push_back({(*taken)[i++], view, bytes});
+  // What stands before a damaged message is delivered first.
+  if (!ahead_.empty()) return {};
+  return outcome;
+}
+
+result<std::optional<delivery>> queue_consumer_state::receive(std::chrono::milliseconds timeout) {
+  const auto deadline = deadline_after(owner_->time(), timeout);
+  for (;;) {
+    const std::uint64_t seen = waiter_->signals();
+    {
+      const auto access = owner_->enter(operation("receive"));
+      if (!access) return access.error();
+      const std::lock_guard guard{mutex_};
+      if (auto open = check_open("receive"); !open) return open.error();
+      if (ahead_.empty()) {
+        if (auto fetched_some = fetch(*access); !fetched_some) return fetched_some.error();
+      }
+      if (!ahead_.empty()) {
+        fetched next = std::move(ahead_.front());
+        ahead_.pop_front();
+        const delivery_tag tag{++last_tag_};
+        delivery d;
+        detail::record_access::fill(d, next.record, std::move(next.bytes), tag, next.entry.redelivered);
+        next.entry.redelivered = true;  // should it come back
+        unsettled_.emplace(tag, next.entry);
+        return std::optional{std::move(d)};
+      }
+    }
+    if (owner_->time().steady() >= deadline) return std::optional<delivery>{};
+    waiter_->wait(owner_->time(), seen, deadline);
+  }
+}
+
+result<void> queue_consumer_state::settle_entries(const core::access& access, const char* verb,
+                                                  std::map<delivery_tag, queue::taken_entry> entries) {
+  std::vector<std::uint64_t> positions;
+  positions.reserve(entries.size());
+  for (const auto& [tag, entry] : entries) positions.push_back(entry.position);
+  std::sort(positions.begin(), positions.end());
+  settle_intent settles{*queue_, std::move(positions)};
+  auto done = owner_->run(access, operation(verb), settles);
+  {
+    const std::lock_guard guard{mutex_};
+    settling_ -= entries.size();
+    if (done) {
+      queue_->state.unacked.fetch_sub(entries.size(), std::memory_order_relaxed);
+    } else if (closed_) {
+      // The consumer went meanwhile: what it could not settle returns to the queue.
+      for (const auto& [tag, entry] : entries) queue_->state.put_back(entry);
+    } else {
+      unsettled_.merge(entries);
+    }
+  }
+  waiter_->signal();
+  return done;
+}
+
+result<void> queue_consumer_state::settle(const char* verb, std::span<const delivery_tag> tags) {
+  // Held to the end: closing the bus notes what is unsettled only after this is decided.
+  const auto access = owner_->enter(operation(verb));
+  if (!access) return access.error();
+  std::map<delivery_tag, queue::taken_entry> entries;
+  {
+    const std::lock_guard guard{mutex_};
+    if (auto open = check_open(verb); !open) return open;
+    for (const delivery_tag tag : tags) {
+      const auto found = unsettled_.find(tag);
+      if (found == unsettled_.end()) {
+        return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
+                                                         operation(verb), tag.value())};
+      }
+      entries.emplace(tag, found->second);
+    }
+    for (const auto& [tag, entry] : entries) unsettled_.erase(tag);
+    settling_ += entries.size();
+  }
+  if (entries.empty()) return {};
+  return settle_entries(*access, verb, std::move(entries));
+}
+
+result<void> queue_consumer_state::settle_up_to(const char* verb, delivery_tag tag) {
+  // Held to the end: closing the bus notes what is unsettled only after this is decided.
+  const auto access = owner_->enter(operation(verb));
+  if (!access) return access.error();
+  std::map<delivery_tag, queue::taken_entry> entries;
+  {
+    const std::lock_guard guard{mutex_};
+    if (auto open = check_open(verb); !open) return open;
+    if (!unsettled_.contains(tag)) {
+      return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
+                                                       operation(verb), tag.value())};
+    }
+    const auto beyond = unsettled_.upper_bound(tag);
+    entries.insert(unsettled_.begin(), beyond);
+    unsettled_.erase(unsettled_.begin(), beyond);
+    settling_ += entries.size();
+  }
+  return settle_entries(*access, verb, std::move(entries));
+}
+
+result<void> queue_consumer_state::put_back(delivery_tag tag) {
+  {
+    const auto access = owner_->enter(operation("nack"));
+    if (!access) return access.error();
+    const std::lock_guard guard{mutex_};
+    if (auto open = check_open("nack"); !open) return open;
+    const auto found = unsettled_.find(tag);
+    if (found == unsettled_.end()) {
+      return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
+                                                       operation("nack"), tag.value())};
+    }
+    queue_->state.put_back(found->second);
+    unsettled_.erase(found);
+    // A position before those fetched ahead comes first again.
+    for (; !ahead_.empty(); ahead_.pop_back()) queue_->state.put_back(ahead_.back().entry);
+  }
+  queue_->waiting.signal();
+  return {};
+}
+
+void queue_consumer_state::give_back() {
+  const std::lock_guard guard{mutex_};
+  closed_ = true;
+  for (; !ahead_.empty(); ahead_.pop_back()) queue_->state.put_back(ahead_.back().entry);
+  for (const auto& [tag, entry] : unsettled_) queue_->state.put_back(entry);
+  unsettled_.clear();
+}
+
+void queue_consumer_state::close() {
+  {
+    const std::lock_guard guard{queue_->consumers_mutex};
+    const auto found = std::find_if(queue_->consumers.begin(), queue_->consumers.end(),
+                                    [this](const auto& c) { return c.get() == this; });
+    if (found == queue_->consumers.end()) return;
+    const auto self = *found;  // keeps this object while it is taken off the list
+    queue_->consumers.erase(found);
+    give_back();
+  }
+  queue_->state.consumers.fetch_sub(1, std::memory_order_acq_rel);
+  queue_->waiting.remove(waiter_);
+  queue_->waiting.signal();
+  waiter_->signal();
+}
+
+}  // namespace levada

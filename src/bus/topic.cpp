@@ -1,0 +1,240 @@
+#include <levada/topic.hpp>
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "bus/topic_impl.hpp"
+#include "log/record_codec.hpp"
+
+namespace levada {
+namespace {
+
+std::string append_operation(const log::log_state& log) {
+  return fmt::format("publish to topic '{}'", log.name());
+}
+
+/// Appends the rows of several partitions of one topic.
+class append_intent final : public intent {
+ public:
+  append_intent(topic_slot& topic, std::vector<log::row_encoder*> rows, std::size_t cost)
+      : intent{cost}, topic_{topic}, rows_{std::move(rows)}, base_offsets_(rows_.size()) {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      auto base = scope.append(topic_, *rows_[i]);
+      if (!base) return base.error();
+      base_offsets_[i] = *base;
+    }
+    time_ = scope.now();
+    return {};
+  }
+  void applied(commit_scope&) noexcept override {}
+
+  [[nodiscard]] offset base_offset(std::size_t i) const noexcept { return offset{base_offsets_[i]}; }
+  [[nodiscard]] timestamp time() const noexcept { return timestamp{std::chrono::microseconds{time_}}; }
+
+ private:
+  topic_slot& topic_;
+  std::vector<log::row_encoder*> rows_;
+  std::vector<std::uint64_t> base_offsets_;
+  std::int64_t time_ = 0;
+};
+
+error unknown_partition(const log::log_state& log, partition_id partition) {
+  return {errc::unknown_partition,
+          fmt::format("publish to topic '{}', partition {}: the topic has {} partitions", log.name(),
+                      partition.value(), log.partitions())};
+}
+
+}  // namespace
+
+result<void> check_record_size(std::string_view operation, std::size_t size, std::size_t limit) {
+  if (size <= limit) return {};
+  return error{errc::record_too_large,
+               fmt::format("{}: the record has {} bytes encoded, the limit is {}", operation, size, limit)};
+}
+
+// publish_batch
+
+class publish_batch::impl {
+ public:
+  explicit impl(std::shared_ptr<topic_slot> topic, std::size_t record_bytes_max)
+      : topic_{std::move(topic)}, record_bytes_max_{record_bytes_max} {
+    const std::uint32_t n = topic_->state.partitions();
+    rows_.reserve(n);
+    for (std::uint32_t p = 0; p < n; ++p) rows_.emplace_back(topic_->state.id(), p);
+    next_ = topic_->next_partition.fetch_add(1, std::memory_order_relaxed) % n;
+  }
+
+  result<slot> add(std::optional<partition_id> partition, const log::record_source& source) {
+    const std::size_t size = source.size();
+    if (size > record_bytes_max_) {
+      return check_record_size(append_operation(topic_->state), size, record_bytes_max_).error();
+    }
+    if (bytes_ + size > batch_bytes_max) {
+      return error{
+          errc::batch_too_large,
+          fmt::format(
+              "publish to topic '{}': with this record the batch would have {} bytes, the limit is {}",
+              topic_->state.name(), bytes_ + size, batch_bytes_max)};
+    }
+    const std::uint32_t n = topic_->state.partitions();
+    std::uint32_t p = 0;
+    if (partition) {
+      p = partition->value();
+      if (p >= n) return unknown_partition(topic_->state, *partition);
+    } else if (source.has_key) {
+      p = partition_for_key(source.key, n).value();
+    } else {
+      p = next_;
+      next_ = next_ + 1 == n ? 0 : next_ + 1;
+    }
+    log::row_encoder& rows = rows_[p];
+    const slot at{partition_id{p}, rows.records()};
+    rows.add(source);
+    bytes_ += size;
+    ++records_;
+    return at;
+  }
+
+  result<slot> add(std::optional<partition_id> partition, const record& r) {
+    auto extras = log::encode_extras({}, r);
+    if (!extras) return extras.error();
+    auto source = log::source_of(r, *extras);
+    if (!source) return source.error();
+    return add(partition, *source);
+  }
+
+  [[nodiscard]] std::vector<log::row_encoder*> finish() {
+    std::vector<log::row_encoder*> used;
+    for (auto& rows : rows_) {
+      if (rows.records() == 0) continue;
+      rows.finish();
+      used.push_back(&rows);
+    }
+    return used;
+  }
+  void clear() noexcept {
+    for (auto& rows : rows_) rows.clear();
+    records_ = bytes_ = 0;
+  }
+
+  [[nodiscard]] const topic_slot& target() const noexcept { return *topic_; }
+  [[nodiscard]] std::size_t records() const noexcept { return records_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::shared_ptr<topic_slot> topic_;
+  std::size_t record_bytes_max_;
+  std::vector<log::row_encoder> rows_;
+  std::uint32_t next_ = 0;
+  std::size_t records_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+publish_batch::publish_batch(std::unique_ptr<impl> self) noexcept : impl_{std::move(self)} {}
+publish_batch::publish_batch(publish_batch&&) noexcept = default;
+publish_batch& publish_batch::operator=(publish_batch&&) noexcept = default;
+publish_batch::~publish_batch() = default;
+
+result<publish_batch::slot> publish_batch::add(const record& r) {
+  return impl_->add(std::nullopt, r);
+}
+result<publish_batch::slot> publish_batch::add(partition_id partition, const record& r) {
+  return impl_->add(partition, r);
+}
+result<publish_batch::slot> publish_batch::add(std::string_view value) {
+  return impl_->add(std::nullopt, log::record_source{.value = value});
+}
+result<publish_batch::slot> publish_batch::add(std::string_view key, std::string_view value) {
+  if (key.size() > key_bytes_max) {
+    return error{errc::field_too_long, fmt::format("encode record: the key has {} bytes, the limit is {}",
+                                                   key.size(), key_bytes_max)};
+  }
+  return impl_->add(std::nullopt, log::record_source{.key = key, .value = value, .has_key = true});
+}
+result<publish_batch::slot> publish_batch::add(partition_id partition, std::string_view value) {
+  return impl_->add(partition, log::record_source{.value = value});
+}
+std::size_t publish_batch::size() const noexcept {
+  return impl_->records();
+}
+std::size_t publish_batch::bytes() const noexcept {
+  return impl_->bytes();
+}
+void publish_batch::clear() noexcept {
+  impl_->clear();
+}
+
+// topic
+
+topic::topic(std::shared_ptr<const impl> self) noexcept : impl_{std::move(self)} {}
+topic::topic(const topic&) noexcept = default;
+topic::topic(topic&&) noexcept = default;
+topic& topic::operator=(const topic&) noexcept = default;
+topic& topic::operator=(topic&&) noexcept = default;
+topic::~topic() = default;
+
+const std::string& topic::name() const noexcept {
+  return impl_->slot->state.name();
+}
+std::uint32_t topic::partitions() const noexcept {
+  return impl_->slot->state.partitions();
+}
+
+result<publish_receipt> topic::publish(const record& r) const {
+  const auto& log = impl_->slot->state;
+  const partition_id partition =
+      r.key() ? partition_for_key(*r.key(), log.partitions())
+              : partition_id{impl_->slot->next_partition.fetch_add(1, std::memory_order_relaxed) %
+                             log.partitions()};
+  return publish(partition, r);
+}
+
+result<publish_receipt> topic::publish(partition_id partition, const record& r) const {
+  topic_slot& slot = *impl_->slot;
+  if (partition.value() >= slot.state.partitions()) return unknown_partition(slot.state, partition);
+  const auto extras = log::encode_extras({}, r);
+  if (!extras) return extras.error();
+  const auto source = log::source_of(r, *extras);
+  if (!source) return source.error();
+  const std::string operation = append_operation(slot.state);
+  const auto fits = check_record_size(operation, source->size(), impl_->owner->options().record_bytes_max);
+  if (!fits) return fits.error();
+
+  log::row_encoder rows{slot.state.id(), partition.value()};
+  rows.add(*source);
+  rows.finish();
+  append_intent append{slot, {&rows}, rows.bytes()};
+  if (auto done = impl_->owner->run(operation, append); !done) return done.error();
+  return publish_receipt{slot.state.name(), partition, append.base_offset(0), append.time(), 0};
+}
+
+result<batch_receipt> topic::publish(publish_batch& batch) const {
+  topic_slot& slot = *impl_->slot;
+  const std::string operation = append_operation(slot.state);
+  if (&batch.impl_->target() != &slot) {
+    return error{errc::invalid_argument, fmt::format("{}: the batch was made for topic '{}'", operation,
+                                                     batch.impl_->target().state.name())};
+  }
+  batch_receipt receipt{slot.state.name(), {}, {}};
+  const auto rows = batch.impl_->finish();
+  append_intent append{slot, rows, batch.impl_->bytes()};
+  if (auto done = impl_->owner->run(operation, append); !done) return done.error();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    receipt.ranges.push_back({partition_id{rows[i]->partition()}, append.base_offset(i), rows[i]->records()});
+  }
+  receipt.time = append.time();
+  batch.clear();
+  return receipt;
+}
+
+publish_batch topic::make_batch() const {
+  return publish_batch{
+      std::make_unique<publish_batch::impl>(impl_->slot, impl_->owner->options().record_bytes_max)};
+}
+
+}  // namespace levada

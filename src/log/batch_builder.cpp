@@ -1,0 +1,45 @@
+#include "log/batch_builder.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace levada::log {
+
+std::byte* batch_builder::allocate(std::size_t size) {
+  const std::size_t words = (size + 7) / 8;
+  if (used_ + words > capacity_) {
+    capacity_ = std::max(words, block_words);
+    content_->buffers.push_back(std::make_unique_for_overwrite<std::uint64_t[]>(capacity_));
+    used_ = 0;
+  }
+  std::byte* const place = reinterpret_cast<std::byte*>(content_->buffers.back().get() + used_);
+  used_ += words;
+  return place;
+}
+
+void batch_builder::add(record_batch::slice slice) {
+  content_->records += slice.count;
+  bytes_ += slice.size;
+  if (!content_->slices.empty()) {
+    auto& last = content_->slices.back();
+    if (last.data + last.size == slice.data && last.base_offset + last.count == slice.base_offset &&
+        last.partition == slice.partition && last.time_first == slice.time_first &&
+        last.topic == slice.topic) {
+      last.count += slice.count;
+      last.size += slice.size;
+      return;
+    }
+  }
+  content_->slices.push_back(std::move(slice));
+}
+
+record_batch batch_builder::finish() {
+  record_batch batch;
+  if (content_->records > 0)
+    detail::record_access::fill(batch, std::shared_ptr<const content>{std::move(content_)});
+  content_ = std::make_shared<content>();
+  bytes_ = used_ = capacity_ = 0;
+  return batch;
+}
+
+}  // namespace levada::log

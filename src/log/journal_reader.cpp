@@ -1,0 +1,272 @@
+#include "log/journal_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+namespace levada::log {
+namespace {
+
+using storage::continuation;
+
+timestamp to_time(std::int64_t microseconds) noexcept {
+  return timestamp{std::chrono::microseconds{microseconds}};
+}
+
+error damaged_row(const log_state& log, const storage::row_view& row, const char* what) {
+  return {errc::damaged,
+          fmt::format("read topic '{}' partition {} offset {}: {} (journal row {})", log.name(),
+                      row.header.partition, row.header.base_offset, what, row.sequence)};
+}
+
+/// Copies index entries, so that reading the journal happens without the log's lock.
+std::vector<log_index::entry> copy_entries(const log_index& index, std::optional<std::size_t> from) {
+  constexpr std::size_t most = 64;
+  std::vector<log_index::entry> copied;
+  if (!from) return copied;
+  const std::size_t count = std::min(most, index.size() - *from);
+  copied.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) copied.push_back(index[*from + i]);
+  return copied;
+}
+
+/// Bytes of the first `count` records of a run, or 0 when it does not hold so many.
+std::size_t size_of_records(const std::byte* data, std::size_t size, std::uint64_t count) noexcept {
+  std::size_t at = 0;
+  detail::record_parts parts;
+  std::int32_t delta = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::size_t used = detail::decode_record(data + at, size - at, parts, delta);
+    if (used == 0) return 0;
+    at += used;
+  }
+  return at;
+}
+
+}  // namespace
+
+result<journal_reader> journal_reader::open(const storage::main_environment& main) {
+  auto txn = storage::read_transaction::begin(main.env());
+  if (!txn) return txn.error();
+  auto c = storage::cursor::open(*txn, main.tables().journal);
+  if (!c) return c.error();
+  return journal_reader{std::move(*txn), std::move(*c)};
+}
+
+result<bool> journal_reader::take(result<std::optional<storage::cursor::entry>> at) {
+  at_row_ = false;
+  if (!at) return at.error();
+  if (!*at) return false;
+  if (!storage::parse_row((*at)->key, (*at)->value, row_)) {
+    return error{errc::damaged,
+                 fmt::format("read journal: the row after {} has impossible sizes", row_.sequence)};
+  }
+  at_row_ = true;
+  return true;
+}
+
+result<bool> journal_reader::seek(std::uint64_t sequence) {
+  if (at_row_ && row_.sequence == sequence) return true;
+  if (at_row_ && row_.sequence + 1 == sequence) return next();
+  const std::uint64_t key = storage::big_endian(sequence);
+  return take(cursor_.move(MDB_SET_RANGE, std::as_bytes(std::span{&key, 1})));
+}
+
+result<bool> journal_reader::next() {
+  return take(cursor_.move(MDB_NEXT));
+}
+
+result<void> journal_reader::add_continued(const log_state& log, batch_builder& out) {
+  const storage::row_view first = row_;
+  detail::record_header head{};
+  if (!storage::verify_row(first) || first.records.size() < sizeof head) {
+    return damaged_row(log, first, "wrong checksum");
+  }
+  std::memcpy(&head, first.records.data(), sizeof head);
+  const std::size_t whole = detail::padded(head.size);
+  if (!out.fits(whole)) return {};
+  std::byte* const place = out.allocate(whole);
+  std::size_t filled = 0;
+  for (std::uint32_t fragment = 0; filled < whole; ++fragment) {
+    if (fragment > 0) {
+      auto moved = next();
+      if (!moved) return moved.error();
+      if (!*moved || row_.header.log != first.header.log || row_.header.partition != first.header.partition ||
+          row_.header.base_offset != first.header.base_offset || row_.header.fragment != fragment) {
+        return damaged_row(log, first, "a part of the record is missing");
+      }
+      if (!storage::verify_row(row_)) return damaged_row(log, row_, "wrong checksum");
+    }
+    if (row_.records.size() > whole - filled || row_.records.empty()) {
+      return damaged_row(log, first, "the parts of the record do not fit");
+    }
+    std::memcpy(place + filled, row_.records.data(), row_.records.size());
+    filled += row_.records.size();
+  }
+  out.add({log.shared_name(), partition_id{first.header.partition}, offset{first.header.base_offset}, 1,
+           to_time(first.header.time_first), first.sequence, place, whole});
+  return {};
+}
+
+result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, batch_builder& out) {
+  if (row_.header.continued == static_cast<std::uint8_t>(continuation::first)) return add_continued(log, out);
+  const std::size_t size = row_.records.size();
+  if (!out.fits(size)) return {};
+  std::byte* const place = out.allocate(size);
+  std::memcpy(place, row_.records.data(), size);
+  if (row_.header.checksum !=
+      storage::row_checksum(row_.header, row_.sequence, storage::records_hash({place, size}))) {
+    out.release(size);
+    return damaged_row(log, row_, "wrong checksum");
+  }
+  std::size_t begin = 0;
+  if (skip > 0) {
+    begin = size_of_records(place, size, skip);
+    if (begin == 0) return damaged_row(log, row_, "its records cannot be told apart");
+  }
+  const std::uint64_t left = row_.header.count - skip;
+  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, out.room()));
+  std::size_t end = size;
+  if (count < left) {
+    const std::size_t used = size_of_records(place + begin, size - begin, count);
+    if (used == 0) return damaged_row(log, row_, "its records cannot be told apart");
+    end = begin + used;
+  }
+  out.add({log.shared_name(), partition_id{row_.header.partition}, offset{row_.header.base_offset + skip},
+           count, to_time(row_.header.time_first), row_.sequence, place + begin, end - begin});
+  return {};
+}
+
+result<std::uint64_t> journal_reader::read_partition(const log_state& log, std::uint32_t partition,
+                                                     std::uint64_t from, batch_builder& out) {
+  const std::uint64_t end = log.end(partition);
+  while (from < end && !out.full()) {
+    std::vector<log_index::entry> entries;
+    {
+      const std::shared_lock guard{log.mutex()};
+      entries = copy_entries(log.index(partition), log.index(partition).find_offset(from));
+    }
+    const std::uint64_t before = from;
+    for (const auto& entry : entries) {
+      auto found = seek(entry.sequence);
+      for (std::uint32_t rows = 0; rows < entry.rows && from < end && !out.full();) {
+        if (!found) return found.error();
+        if (!*found) return from;  // committed after this snapshot was taken
+        if (row_.header.log == log.id() && row_.header.partition == partition && row_.header.count > 0) {
+          ++rows;
+          const std::uint64_t base = row_.header.base_offset;
+          const std::uint64_t beyond = base + row_.header.count;
+          if (from >= base && from < beyond) {
+            const std::size_t had = out.records();
+            if (auto added = add_row(log, from - base, out); !added) return added.error();
+            const std::size_t added = out.records() - had;
+            if (added == 0) return from;  // no room for it
+            from += added;
+          }
+        }
+        if (rows < entry.rows) found = next();
+      }
+      if (from >= end || out.full()) return from;
+    }
+    if (from == before) {
+      return error{errc::damaged,
+                   fmt::format("read topic '{}' partition {} offset {}: the journal does not hold it",
+                               log.name(), partition, from)};
+    }
+  }
+  return from;
+}
+
+result<std::uint64_t> journal_reader::read_log(const log_state& log, std::uint64_t from, std::uint64_t until,
+                                               std::int64_t not_before, batch_builder& out) {
+  while (from < until && !out.full()) {
+    std::vector<log_index::entry> entries;
+    {
+      const std::shared_lock guard{log.mutex()};
+      entries = copy_entries(log.whole(), log.whole().find_sequence(from));
+    }
+    const std::uint64_t before = from;
+    for (const auto& entry : entries) {
+      // A row of the log stands in the entry under whose sequence it comes, or nowhere.
+      if (entry.sequence >= until) return until;
+      auto found = seek(std::max(entry.sequence, from));
+      while (row_.sequence < entry.sequence + log_index::window) {
+        if (!found) return found.error();
+        if (!*found) return from;  // committed after this snapshot was taken
+        if (row_.sequence >= until) return until;
+        const std::uint64_t sequence = row_.sequence;
+        if (row_.header.log == log.id() && row_.header.count > 0 && row_.header.time_last >= not_before) {
+          std::uint64_t skip = 0;
+          if (row_.header.time_first < not_before && row_.header.continued == 0) {
+            auto skipped = records_before(log, not_before);
+            if (!skipped) return skipped.error();
+            skip = *skipped;
+          }
+          const std::size_t had = out.records();
+          if (auto added = add_row(log, skip, out); !added) return added.error();
+          if (out.records() == had) return sequence;  // no room for it
+        }
+        from = std::max(from, row_.sequence + 1);
+        if (out.full()) return from;
+        found = next();
+      }
+      from = std::min(std::max(from, entry.sequence + log_index::window), until);
+    }
+    if (from == before) return until;
+  }
+  return from;
+}
+
+result<std::uint64_t> journal_reader::find_time(const log_state& log, std::uint32_t partition,
+                                                std::int64_t time) {
+  const std::uint64_t end = log.end(partition);
+  std::uint64_t from_entry = 0;
+  {
+    const std::shared_lock guard{log.mutex()};
+    const auto found = log.index(partition).find_time(time);
+    if (!found) return end;
+    from_entry = log.index(partition)[*found].sequence;
+  }
+  std::uint64_t answer = end;
+  result<void> inner{};
+  auto walked = for_each_row(from_entry, [&](const storage::row_view& row) {
+    if (row.header.log != log.id() || row.header.partition != partition || row.header.count == 0) return true;
+    if (row.header.base_offset >= end) return false;
+    if (row.header.time_last < time) return true;
+    answer = row.header.base_offset;
+    if (row.header.time_first < time && row.header.continued == 0) {
+      auto skipped = records_before(log, time);
+      if (!skipped) {
+        inner = skipped.error();
+      } else {
+        answer += *skipped;
+      }
+    }
+    return false;
+  });
+  if (!walked) return walked.error();
+  if (!inner) return inner.error();
+  return answer;
+}
+
+result<std::uint64_t> journal_reader::records_before(const log_state& log, std::int64_t time) const {
+  if (!storage::verify_row(row_)) return damaged_row(log, row_, "wrong checksum");
+  std::uint64_t count = 0;
+  std::size_t at = 0;
+  detail::record_parts parts;
+  std::int32_t delta = 0;
+  while (count < row_.header.count) {
+    const std::size_t used =
+        detail::decode_record(row_.records.data() + at, row_.records.size() - at, parts, delta);
+    if (used == 0) return damaged_row(log, row_, "its records cannot be told apart");
+    if (row_.header.time_first + delta >= time) break;
+    at += used;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace levada::log

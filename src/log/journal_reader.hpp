@@ -1,0 +1,64 @@
+#pragma once
+
+/// @file
+/// Reading records out of the journal.
+
+#include <cstdint>
+#include <optional>
+
+#include "log/batch_builder.hpp"
+#include "log/log_state.hpp"
+#include "storage/main_environment.hpp"
+
+namespace levada::log {
+
+/// A snapshot of the journal for the time of one library call: it holds an LMDB read transaction. Not safe to
+/// share.
+class journal_reader {
+ public:
+  [[nodiscard]] static result<journal_reader> open(const storage::main_environment& main);
+
+  /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until
+  /// the batch is full. Returns the offset after the last one added.
+  [[nodiscard]] result<std::uint64_t> read_partition(const log_state& log, std::uint32_t partition,
+                                                     std::uint64_t from, batch_builder& out);
+  /// Adds records of all partitions in commit order, from row `from` up to but not including row `until`, or
+  /// until the batch is full. Records before `not_before` (microseconds) are left out. Returns the sequence
+  /// to go on with.
+  [[nodiscard]] result<std::uint64_t> read_log(const log_state& log, std::uint64_t from, std::uint64_t until,
+                                               std::int64_t not_before, batch_builder& out);
+  /// The offset of the first record of a partition at or after `time`; its end when there is none.
+  [[nodiscard]] result<std::uint64_t> find_time(const log_state& log, std::uint32_t partition,
+                                                std::int64_t time);
+
+  /// Calls `each(row)` for the rows from sequence `from` on, until the end or until it returns false.
+  template <class Each>
+  [[nodiscard]] result<void> for_each_row(std::uint64_t from, Each each) {
+    for (auto found = seek(from);; found = next()) {
+      if (!found) return found.error();
+      if (!*found || !each(row_)) return {};
+    }
+  }
+
+ private:
+  journal_reader(storage::read_transaction txn, storage::cursor cursor) noexcept
+      : txn_{std::move(txn)}, cursor_{std::move(cursor)} {}
+
+  /// Moves to the first row at or after `sequence`; false at the end.
+  [[nodiscard]] result<bool> seek(std::uint64_t sequence);
+  [[nodiscard]] result<bool> next();
+  [[nodiscard]] result<bool> take(result<std::optional<storage::cursor::entry>> at);
+  /// Adds the row's records from the `skip`-th on. The cursor stands on a row that begins records.
+  [[nodiscard]] result<void> add_row(const log_state& log, std::uint64_t skip, batch_builder& out);
+  [[nodiscard]] result<void> add_continued(const log_state& log, batch_builder& out);
+
+  /// How many records of the row that the cursor stands on come before `time`.
+  [[nodiscard]] result<std::uint64_t> records_before(const log_state& log, std::int64_t time) const;
+
+  storage::read_transaction txn_;
+  storage::cursor cursor_;
+  storage::row_view row_;
+  bool at_row_ = false;
+};
+
+}  // namespace levada::log

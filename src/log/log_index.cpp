@@ -1,0 +1,36 @@
+#include "log/log_index.hpp"
+
+#include <algorithm>
+
+namespace levada::log {
+
+void log_index::add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_first) {
+  if (!entries_.empty() && sequence - entries_.back().sequence < window) {
+    ++entries_.back().rows;
+    return;
+  }
+  entries_.push_back({sequence, base_offset, time_first, 1});
+}
+
+std::optional<std::size_t> log_index::find_offset(std::uint64_t offset) const noexcept {
+  const auto after = std::upper_bound(entries_.begin(), entries_.end(), offset,
+                                      [](std::uint64_t o, const entry& e) { return o < e.base_offset; });
+  if (after == entries_.begin()) return std::nullopt;
+  return static_cast<std::size_t>(after - entries_.begin()) - 1;
+}
+
+std::optional<std::size_t> log_index::find_time(std::int64_t time) const noexcept {
+  if (entries_.empty()) return std::nullopt;
+  const auto from = std::lower_bound(entries_.begin(), entries_.end(), time,
+                                     [](const entry& e, std::int64_t t) { return e.time_first < t; });
+  return from == entries_.begin() ? 0 : static_cast<std::size_t>(from - entries_.begin()) - 1;
+}
+
+std::optional<std::size_t> log_index::find_sequence(std::uint64_t sequence) const noexcept {
+  if (entries_.empty()) return std::nullopt;
+  const auto after = std::upper_bound(entries_.begin(), entries_.end(), sequence,
+                                      [](std::uint64_t s, const entry& e) { return s < e.sequence; });
+  return after == entries_.begin() ? 0 : static_cast<std::size_t>(after - entries_.begin()) - 1;
+}
+
+}  // namespace levada::log

@@ -1,0 +1,48 @@
+#pragma once
+
+/// @file
+/// Where the rows of one partition (or of a whole log) stand in the journal. Pure memory: rebuilt by one pass
+/// over the journal, then kept up with every commit.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace levada::log {
+
+/// A sparse index: entries lie at least `window` rows of the journal apart, so that its size follows the
+/// journal's and not the number of partitions or records. Not safe to share; the owner locks.
+class log_index {
+ public:
+  /// Rows of one partition that follow one another within a window of the journal, not necessarily as
+  /// neighbours.
+  struct entry {
+    std::uint64_t sequence = 0;     ///< of the first row
+    std::uint64_t base_offset = 0;  ///< of the first record
+    std::int64_t time_first = 0;    ///< of the first record
+    std::uint32_t rows = 0;         ///< how many belong to the entry
+  };
+  /// How many rows of the journal one entry may span.
+  static constexpr std::uint64_t window = 64;
+
+  /// Notes a row: sequences, offsets and times do not fall from call to call.
+  void add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_first);
+
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] const entry& operator[](std::size_t i) const noexcept { return entries_[i]; }
+
+  /// The last entry that begins at or before `offset`: the record, if it exists, is in its rows. Nothing in
+  /// an empty index or before its beginning.
+  [[nodiscard]] std::optional<std::size_t> find_offset(std::uint64_t offset) const noexcept;
+  /// The last entry that begins before `time`, or the first entry: the first record at or after `time`, if it
+  /// exists, is in its rows or begins the next entry. Nothing in an empty index.
+  [[nodiscard]] std::optional<std::size_t> find_time(std::int64_t time) const noexcept;
+  /// The last entry that begins at or before `sequence`, or the first entry. Nothing in an empty index.
+  [[nodiscard]] std::optional<std::size_t> find_sequence(std::uint64_t sequence) const noexcept;
+
+ private:
+  std::vector<entry> entries_;
+};
+
+}  // namespace levada::log

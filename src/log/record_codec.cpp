@@ -1,0 +1,340 @@
+#include "log/record_codec.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include <levada/producer.hpp>
+
+namespace levada::log {
+namespace {
+
+// Extras are a run of fields: a tag of one byte, then what the tag says. Texts carry their length in one
+// byte, header values of type text or binary in four.
+enum class tag : std::uint8_t {
+  content_type = 1,
+  message_id = 2,
+  correlation_id = 3,
+  reply_to = 4,
+  type = 5,
+  expiration = 6,  // 8 bytes: milliseconds
+  priority = 7,    // 1 byte
+  routing_key = 8,
+  header = 9,  // name, type of value (1 byte: the index in header_value), value
+};
+
+constexpr std::size_t text_max = 255;
+
+void put_raw(std::string& out, const void* data, std::size_t size) {
+  out.append(static_cast<const char*>(data), size);
+}
+template <class T>
+void put_number(std::string& out, T value) {
+  put_raw(out, &value, sizeof value);
+}
+void put_text(std::string& out, std::string_view text) {
+  out.push_back(static_cast<char>(text.size()));
+  out.append(text);
+}
+
+result<void> put_field(std::string& out, tag t, const char* name, std::string_view text) {
+  if (text.empty()) return {};
+  if (text.size() > text_max) {
+    return error{errc::field_too_long,
+                 fmt::format("encode record: {} has {} bytes, the limit is {}", name, text.size(), text_max)};
+  }
+  put_number(out, t);
+  put_text(out, text);
+  return {};
+}
+
+void put_value(std::string& out, const header_value& value) {
+  put_number(out, static_cast<std::uint8_t>(value.index()));
+  std::visit(
+      [&](const auto& v) {
+        using type = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<type, std::string> || std::is_same_v<type, binary>) {
+          put_number(out, static_cast<std::uint32_t>(v.size()));
+          put_raw(out, v.data(), v.size());
+        } else if constexpr (std::is_same_v<type, timestamp>) {
+          put_number(out, std::int64_t{v.time_since_epoch().count()});
+        } else if constexpr (std::is_same_v<type, bool>) {
+          put_number(out, static_cast<std::uint8_t>(v));
+        } else if constexpr (!std::is_same_v<type, std::monostate>) {
+          put_number(out, v);
+        }
+      },
+      value);
+}
+
+/// Reads fields off the front; after a read beyond the end everything reads as empty.
+class field_reader {
+ public:
+  explicit field_reader(std::string_view bytes) noexcept : rest_{bytes} {}
+
+  [[nodiscard]] bool done() const noexcept { return rest_.empty(); }
+
+  std::string_view raw(std::size_t size) noexcept {
+    if (size > rest_.size()) {
+      rest_ = {};
+      return {};
+    }
+    const auto taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
+  template <class T>
+  T number() noexcept {
+    T value{};
+    const auto taken = raw(sizeof value);
+    if (taken.size() == sizeof value) std::memcpy(&value, taken.data(), sizeof value);
+    return value;
+  }
+  std::string_view text() noexcept { return raw(number<std::uint8_t>()); }
+
+  header_value_view value() noexcept {
+    switch (number<std::uint8_t>()) {
+      case 1:
+        return number<std::uint8_t>() != 0;
+      case 2:
+        return number<std::int64_t>();
+      case 3:
+        return number<double>();
+      case 4:
+        return raw(number<std::uint32_t>());
+      case 5: {
+        const auto taken = raw(number<std::uint32_t>());
+        return std::as_bytes(std::span{taken.data(), taken.size()});
+      }
+      case 6:
+        return timestamp{std::chrono::microseconds{number<std::int64_t>()}};
+      default:
+        return std::monostate{};
+    }
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+/// Calls `each(tag, reader)` per field; `each` consumes the field's content and returns false to stop.
+template <class Each>
+void for_each_field(std::string_view extras, Each each) {
+  field_reader reader{extras};
+  while (!reader.done()) {
+    if (!each(static_cast<tag>(reader.number<std::uint8_t>()), reader)) return;
+  }
+}
+
+/// Consumes a field that the caller is not interested in.
+bool skip(tag t, field_reader& reader) noexcept {
+  switch (t) {
+    case tag::expiration:
+      reader.number<std::int64_t>();
+      return true;
+    case tag::priority:
+      reader.number<std::uint8_t>();
+      return true;
+    case tag::header:
+      reader.text();
+      reader.value();
+      return true;
+    case tag::content_type:
+    case tag::message_id:
+    case tag::correlation_id:
+    case tag::reply_to:
+    case tag::type:
+    case tag::routing_key:
+      reader.text();
+      return true;
+  }
+  return false;  // an unknown field has an unknown length: nothing behind it can be read
+}
+
+}  // namespace
+
+void encode_record(const record_source& source, std::byte* out) noexcept {
+  detail::record_header header{};
+  header.size = static_cast<std::uint32_t>(source.size());
+  header.key_size = static_cast<std::uint16_t>(source.key.size());
+  header.flags = static_cast<std::uint16_t>((source.has_key ? detail::record_has_key : 0) |
+                                            (source.is_tombstone ? detail::record_is_tombstone : 0));
+  header.extras_size = static_cast<std::uint32_t>(source.extras.size());
+  std::memcpy(out, &header, sizeof header);
+  std::byte* at = out + sizeof header;
+  const auto put = [&at](std::string_view part) {
+    if (!part.empty()) std::memcpy(at, part.data(), part.size());
+    at += part.size();
+  };
+  put(source.value);
+  put(source.key);
+  put(source.extras);
+  const std::size_t padding = detail::padded(header.size) - header.size;
+  std::memset(at, 0, padding);
+}
+
+result<std::string> encode_extras(std::string_view routing_key, const record& r) {
+  std::string out;
+  const properties& p = r.properties();
+  const struct {
+    tag t;
+    const char* name;
+    std::string_view text;
+  } texts[] = {
+      {tag::routing_key, "routing key", routing_key},
+      {tag::content_type, "property content_type", p.content_type},
+      {tag::message_id, "property message_id", p.message_id},
+      {tag::correlation_id, "property correlation_id", p.correlation_id},
+      {tag::reply_to, "property reply_to", p.reply_to},
+      {tag::type, "property type", p.type},
+  };
+  for (const auto& field : texts) {
+    if (auto put = put_field(out, field.t, field.name, field.text); !put) return put.error();
+  }
+  if (p.expiration) {
+    put_number(out, tag::expiration);
+    put_number(out, std::int64_t{p.expiration->count()});
+  }
+  if (p.priority) {
+    put_number(out, tag::priority);
+    put_number(out, *p.priority);
+  }
+  for (const auto& h : r.headers()) {
+    if (h.name.empty()) return error{errc::name_invalid, "encode record: a header's name is empty"};
+    if (h.name.size() > text_max) {
+      return error{errc::field_too_long,
+                   fmt::format("encode record: a header's name has {} bytes, the limit is {}", h.name.size(),
+                               text_max)};
+    }
+    put_number(out, tag::header);
+    put_text(out, h.name);
+    put_value(out, h.value);
+  }
+  return out;
+}
+
+result<record_source> source_of(const record& r, std::string_view extras) {
+  record_source source;
+  source.has_key = r.key().has_value();
+  if (source.has_key) source.key = *r.key();
+  if (source.key.size() > key_bytes_max) {
+    return error{errc::field_too_long, fmt::format("encode record: the key has {} bytes, the limit is {}",
+                                                   source.key.size(), key_bytes_max)};
+  }
+  source.is_tombstone = !r.value().has_value();
+  if (!source.is_tombstone) source.value = *r.value();
+  source.extras = extras;
+  return source;
+}
+
+}  // namespace levada::log
+
+namespace levada {
+
+record record::tombstone(std::string key) {
+  record r;
+  r.key_ = std::move(key);
+  r.value_.reset();
+  return r;
+}
+
+record::record(const record_view& view) {
+  if (view.has_key()) key_ = view.key();
+  if (view.is_tombstone()) {
+    value_.reset();
+  } else {
+    value_ = view.value();
+  }
+  const auto own = [](const auto& v) -> header_value {
+    using type = std::decay_t<decltype(v)>;
+    if constexpr (std::is_same_v<type, std::string_view>) {
+      return std::string{v};
+    } else if constexpr (std::is_same_v<type, std::span<const std::byte>>) {
+      return binary(v.begin(), v.end());
+    } else {
+      return v;
+    }
+  };
+  for (const auto& h : view.headers()) headers_.push_back({std::string{h.name}, std::visit(own, h.value)});
+  const properties_view p = view.properties();
+  properties_ = {std::string{p.content_type},
+                 std::string{p.message_id},
+                 std::string{p.correlation_id},
+                 std::string{p.reply_to},
+                 std::string{p.type},
+                 p.expiration,
+                 p.priority};
+}
+
+std::string_view record_view::routing_key() const noexcept {
+  std::string_view found;
+  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+    if (t != log::tag::routing_key) return log::skip(t, reader);
+    found = reader.text();
+    return false;
+  });
+  return found;
+}
+
+std::vector<header_view> record_view::headers() const {
+  std::vector<header_view> all;
+  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+    if (t != log::tag::header) return log::skip(t, reader);
+    const auto name = reader.text();
+    all.push_back({name, reader.value()});
+    return true;
+  });
+  return all;
+}
+
+std::optional<header_value_view> record_view::header(std::string_view name) const {
+  std::optional<header_value_view> found;
+  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+    if (t != log::tag::header || reader.text() != name) {
+      if (t != log::tag::header) return log::skip(t, reader);
+      reader.value();
+      return true;
+    }
+    found = reader.value();
+    return false;
+  });
+  return found;
+}
+
+properties_view record_view::properties() const noexcept {
+  properties_view p;
+  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+    switch (t) {
+      case log::tag::content_type:
+        p.content_type = reader.text();
+        return true;
+      case log::tag::message_id:
+        p.message_id = reader.text();
+        return true;
+      case log::tag::correlation_id:
+        p.correlation_id = reader.text();
+        return true;
+      case log::tag::reply_to:
+        p.reply_to = reader.text();
+        return true;
+      case log::tag::type:
+        p.type = reader.text();
+        return true;
+      case log::tag::expiration:
+        p.expiration = std::chrono::milliseconds{reader.number<std::int64_t>()};
+        return true;
+      case log::tag::priority:
+        p.priority = reader.number<std::uint8_t>();
+        return true;
+      case log::tag::routing_key:
+      case log::tag::header:
+        return log::skip(t, reader);
+    }
+    return false;
+  });
+  return p;
+}
+
+}  // namespace levada

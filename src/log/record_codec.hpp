@@ -1,0 +1,70 @@
+#pragma once
+
+/// @file
+/// Encoding of records, and of what stands behind their key: routing key, properties, headers ("extras").
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <levada/detail/record_format.hpp>
+#include <levada/error.hpp>
+#include <levada/record.hpp>
+#include <levada/record_batch.hpp>
+
+namespace levada::detail {
+
+/// Makes record views of encoded records.
+struct record_access {
+  static void place(record_view& view, std::string_view topic, partition_id partition, levada::offset offset,
+                    timestamp time, const record_parts& parts) noexcept {
+    view.topic_ = topic;
+    view.partition_ = partition;
+    view.offset_ = offset;
+    view.time_ = time;
+    view.parts_ = parts;
+  }
+  static void fill(record_batch& batch, std::shared_ptr<const record_batch::content> content) {
+    batch.content_ = std::move(content);
+  }
+  template <class Delivery>
+  static void fill(Delivery& delivery, const record_view& record, std::shared_ptr<const void> bytes,
+                   delivery_tag tag, bool redelivered) {
+    delivery.record_ = record;
+    delivery.bytes_ = std::move(bytes);
+    delivery.tag_ = tag;
+    delivery.redelivered_ = redelivered;
+  }
+  using batch_content = record_batch::content;
+};
+
+}  // namespace levada::detail
+
+namespace levada::log {
+
+/// The pieces of a record that is to be encoded, borrowed.
+struct record_source {
+  std::string_view key = {};
+  std::string_view value = {};
+  std::string_view extras = {};
+  bool has_key = false;
+  bool is_tombstone = false;
+
+  /// Bytes of the encoded record, padding not included.
+  [[nodiscard]] std::size_t size() const noexcept {
+    return sizeof(detail::record_header) + key.size() + value.size() + extras.size();
+  }
+};
+
+/// Encodes a record; `out` has room for `detail::padded(source.size())` bytes and is 8-aligned.
+void encode_record(const record_source& source, std::byte* out) noexcept;
+
+/// The extras of a record, empty when it has none. Fails with `field_too_long` or `name_invalid`, naming the
+/// field.
+[[nodiscard]] result<std::string> encode_extras(std::string_view routing_key, const record& r);
+
+/// The pieces of `r`, whose extras have been encoded. Fails with `field_too_long` for its key.
+[[nodiscard]] result<record_source> source_of(const record& r, std::string_view extras);
+
+}  // namespace levada::log

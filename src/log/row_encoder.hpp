@@ -1,0 +1,68 @@
+#pragma once
+
+/// @file
+/// Packs records into rows, ready to be stored: all that can be done outside of the commit is done here.
+
+#include <cstdint>
+#include <vector>
+
+#include "log/record_codec.hpp"
+#include "storage/row.hpp"
+
+namespace levada::log {
+
+/// The rows of one partition within one intent. Not safe to share.
+class row_encoder {
+ public:
+  row_encoder(std::uint32_t log, std::uint32_t partition) noexcept : log_{log}, partition_{partition} {}
+
+  /// Appends a record: to the row under way if it fits, else to a new one; larger than a row, it gets rows of
+  /// its own and continues through them.
+  void add(const record_source& source);
+
+  [[nodiscard]] std::uint32_t log() const noexcept { return log_; }
+  [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
+  [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
+  [[nodiscard]] std::size_t rows() const noexcept { return rows_.size(); }
+  /// Bytes of all rows.
+  [[nodiscard]] std::size_t bytes() const noexcept { return buffer_.size(); }
+  void clear() noexcept;
+
+  /// What is known only at the commit.
+  struct stamp {
+    std::uint64_t sequence = 0;
+    std::uint64_t base_offset = 0;
+    std::int64_t time = 0;
+    std::uint32_t epoch = 0;
+  };
+  /// Completes the i-th row and returns it. `at.sequence` and `at.base_offset` are those of the first row;
+  /// rows are stamped in order, and may be stamped again when a commit is repeated.
+  [[nodiscard]] storage::bytes stamped_row(std::size_t i, const stamp& at);
+  /// How many records begin in the i-th row.
+  [[nodiscard]] std::uint32_t records_in(std::size_t i) const noexcept { return rows_[i].count; }
+  /// Finishes the row under way. Idempotent; to be called before stamping.
+  void finish() noexcept;
+
+ private:
+  struct row {
+    std::size_t begin;  // of its header in the buffer
+    std::uint32_t records_size = 0;
+    std::uint32_t count = 0;
+    std::uint64_t first_record = 0;  // its number within this encoder
+    std::uint64_t hash = 0;
+    std::uint32_t fragment = 0;
+    storage::continuation continued = storage::continuation::whole;
+  };
+
+  row& begin_row();
+  void add_large(const record_source& source);
+
+  std::uint32_t log_;
+  std::uint32_t partition_;
+  std::uint64_t records_ = 0;
+  bool open_ = false;  // whether the last row may take more records
+  std::vector<row> rows_;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace levada::log

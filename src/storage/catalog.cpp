@@ -1,0 +1,193 @@
+#include "storage/catalog.hpp"
+
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+#include <fmt/format.h>
+#include <kj/exception.h>
+
+#include <limits>
+#include <utility>
+
+#include "binding.capnp.h"
+#include "group.capnp.h"
+#include "log.capnp.h"
+#include "queue.capnp.h"
+#include "storage/chunked_value.hpp"
+#include "store.capnp.h"
+
+namespace levada::storage {
+namespace {
+
+/// The kind of an entry: the upper half of its 8-byte key; the lower half is the id.
+enum class kind : std::uint32_t { store = 0, log = 1, group = 2, queue = 3, binding = 4 };
+
+constexpr std::uint64_t key_of(kind k, std::uint32_t id) noexcept {
+  return (static_cast<std::uint64_t>(k) << 32) | id;
+}
+
+capnp::Text::Reader text(const std::string& s) noexcept {
+  return {s.c_str(), s.size()};
+}
+std::string copy(capnp::Text::Reader t) {
+  return {t.cStr(), t.size()};
+}
+
+capnp::uint narrow(std::size_t n) noexcept {
+  return static_cast<capnp::uint>(n);
+}
+
+/// Builds a message with `fill(root)` and stores it.
+template <class Schema, class Fill>
+result<void> store_message(write_transaction& txn, const main_tables& tables, std::uint64_t key, Fill fill) {
+  capnp::MallocMessageBuilder message;
+  fill(message.initRoot<Schema>());
+  const auto words = capnp::messageToFlatArray(message);
+  return put_chunked(txn, tables.catalog, key, std::as_bytes(std::span{words.begin(), words.size()}));
+}
+
+store_entry decode(schema::Store::Reader r) {
+  return {r.getFormatVersion(), r.getCreated(), r.getNextId(), r.getEpoch()};
+}
+
+log_entry decode(std::uint32_t id, schema::Log::Reader r) {
+  return {id, copy(r.getName()), r.getPartitions(), r.getCreated(),
+          static_cast<std::uint8_t>(r.getExchange())};
+}
+
+group_entry decode(std::uint32_t id, schema::Group::Reader r) {
+  group_entry g{id, copy(r.getName()), r.getGeneration(), {}};
+  for (const auto member : r.getMembers()) {
+    group_entry::member m{copy(member.getId()), {}};
+    for (const auto p : member.getAssignment()) m.assignment.push_back({p.getLog(), p.getPartition()});
+    g.members.push_back(std::move(m));
+  }
+  return g;
+}
+
+queue_entry decode(std::uint32_t id, schema::Queue::Reader r) {
+  return {id, copy(r.getName()), r.getExclusive(), r.getCreated()};
+}
+
+binding_entry decode(std::uint32_t id, schema::Binding::Reader r) {
+  const auto key = r.getKey();
+  return {id, r.getExchange(), r.getQueue(), {reinterpret_cast<const char*>(key.begin()), key.size()}};
+}
+
+/// Adds one stored value to `into`. Throws kj::Exception for what is no message.
+result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
+  const auto id = static_cast<std::uint32_t>(value.key & std::numeric_limits<std::uint32_t>::max());
+  static_assert(sizeof(capnp::word) == sizeof(std::uint64_t));
+  capnp::FlatArrayMessageReader message{
+      kj::arrayPtr(reinterpret_cast<const capnp::word*>(value.words.data()), value.words.size())};
+  switch (static_cast<kind>(value.key >> 32)) {
+    case kind::store:
+      into.store = decode(message.getRoot<schema::Store>());
+      return {};
+    case kind::log:
+      into.logs.push_back(decode(id, message.getRoot<schema::Log>()));
+      return {};
+    case kind::group:
+      into.groups.push_back(decode(id, message.getRoot<schema::Group>()));
+      return {};
+    case kind::queue:
+      into.queues.push_back(decode(id, message.getRoot<schema::Queue>()));
+      return {};
+    case kind::binding:
+      into.bindings.push_back(decode(id, message.getRoot<schema::Binding>()));
+      return {};
+  }
+  return error{errc::damaged, fmt::format("read catalogue: unknown kind of entry {:#x}", value.key)};
+}
+
+}  // namespace
+
+result<catalog> read_catalog(const transaction& txn, const main_tables& tables) {
+  auto reader = chunked_reader::open(txn, tables.catalog);
+  if (!reader) return reader.error();
+  catalog all;
+  all.store.format = 0;
+  for (;;) {
+    auto value = reader->next();
+    if (!value) return value.error();
+    if (!*value) break;
+    try {
+      if (auto decoded = decode_into(all, **value); !decoded) return decoded.error();
+    } catch (const kj::Exception& e) {
+      return error{errc::damaged,
+                   fmt::format("read catalogue entry {:#x}: {}", (*value)->key, e.getDescription().cStr())};
+    }
+    // The store's own entry is the first, so a newer format is refused before anything else is understood.
+    if (all.store.format > format_version) {
+      return error{errc::unsupported_format,
+                   fmt::format("the store has format {}; this version reads up to {}", all.store.format,
+                               format_version)};
+    }
+  }
+  if (all.store.format == 0) return error{errc::damaged, "read catalogue: the store's own entry is missing"};
+  return all;
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const store_entry& entry) {
+  return store_message<schema::Store>(txn, tables, key_of(kind::store, 0), [&](schema::Store::Builder b) {
+    b.setFormatVersion(entry.format);
+    b.setCreated(entry.created);
+    b.setNextId(entry.next_id);
+    b.setEpoch(entry.epoch);
+  });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const log_entry& entry) {
+  return store_message<schema::Log>(txn, tables, key_of(kind::log, entry.id), [&](schema::Log::Builder b) {
+    b.setName(text(entry.name));
+    b.setPartitions(entry.partitions);
+    b.setCreated(entry.created);
+    b.setExchange(static_cast<schema::ExchangeType>(entry.exchange));
+  });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const group_entry& entry) {
+  return store_message<schema::Group>(txn, tables, key_of(kind::group, entry.id),
+                                      [&](schema::Group::Builder b) {
+                                        b.setName(text(entry.name));
+                                        b.setGeneration(entry.generation);
+                                        auto members = b.initMembers(narrow(entry.members.size()));
+                                        for (std::size_t i = 0; i < entry.members.size(); ++i) {
+                                          auto member = members[narrow(i)];
+                                          member.setId(text(entry.members[i].id));
+                                          const auto& owned = entry.members[i].assignment;
+                                          auto assignment = member.initAssignment(narrow(owned.size()));
+                                          for (std::size_t j = 0; j < owned.size(); ++j) {
+                                            assignment[narrow(j)].setLog(owned[j].log);
+                                            assignment[narrow(j)].setPartition(owned[j].partition);
+                                          }
+                                        }
+                                      });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const queue_entry& entry) {
+  return store_message<schema::Queue>(txn, tables, key_of(kind::queue, entry.id),
+                                      [&](schema::Queue::Builder b) {
+                                        b.setName(text(entry.name));
+                                        b.setExclusive(entry.exclusive);
+                                        b.setCreated(entry.created);
+                                      });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const binding_entry& entry) {
+  return store_message<schema::Binding>(
+      txn, tables, key_of(kind::binding, entry.id), [&](schema::Binding::Builder b) {
+        b.setExchange(entry.exchange);
+        b.setQueue(entry.queue);
+        b.setKey({reinterpret_cast<const kj::byte*>(entry.key.data()), entry.key.size()});
+      });
+}
+
+result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::queue, id));
+}
+
+result<void> erase_binding(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::binding, id));
+}
+
+}  // namespace levada::storage

@@ -1,0 +1,116 @@
+#include "storage/chunked_value.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "storage/row.hpp"
+
+namespace levada::storage {
+namespace {
+
+struct chunk_key {
+  std::uint64_t key_big_endian;
+  std::uint64_t chunk_big_endian;
+
+  [[nodiscard]] bytes view() const noexcept { return std::as_bytes(std::span{this, 1}); }
+};
+static_assert(sizeof(chunk_key) == 16);
+
+struct value_header {
+  std::uint64_t size;
+  std::uint64_t checksum;
+};
+
+constexpr std::size_t chunk_bytes = row_bytes_max;
+
+std::uint64_t checksum_of(std::uint64_t key, bytes value) noexcept {
+  return records_hash(value) ^ (key * 0x9e37'79b9'7f4a'7c15U);
+}
+
+error damaged(std::uint64_t key, const char* what) {
+  return {errc::damaged, fmt::format("read value {:#x} of main environment: {}", key, what)};
+}
+
+}  // namespace
+
+result<void> put_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t key, bytes value) {
+  if (auto erased = erase_chunked(txn, table, key); !erased) return erased;
+  const value_header header{value.size(), checksum_of(key, value)};
+  std::array<std::byte, chunk_bytes> chunk;
+  std::memcpy(chunk.data(), &header, sizeof header);
+  std::size_t filled = sizeof header;
+  std::uint64_t number = 0;
+  do {
+    const std::size_t n = std::min(value.size(), chunk_bytes - filled);
+    if (n > 0) std::memcpy(chunk.data() + filled, value.data(), n);
+    value = value.subspan(n);
+    filled += n;
+    while (filled % 8 != 0) chunk[filled++] = std::byte{0};
+    const chunk_key k{big_endian(key), big_endian(number++)};
+    if (auto put = txn.put(table, k.view(), {chunk.data(), filled}); !put) return put;
+    filled = 0;
+  } while (!value.empty());
+  return {};
+}
+
+result<void> erase_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t key) {
+  for (std::uint64_t number = 0;; ++number) {
+    const chunk_key k{big_endian(key), big_endian(number)};
+    auto erased = txn.erase(table, k.view());
+    if (!erased) return erased.error();
+    if (!*erased) return {};
+  }
+}
+
+result<chunked_reader> chunked_reader::open(const transaction& txn, MDB_dbi table) {
+  auto c = cursor::open(txn, table);
+  if (!c) return c.error();
+  return chunked_reader{std::move(*c)};
+}
+
+result<std::optional<chunked_reader::entry>> chunked_reader::next() {
+  auto at = cursor_.move(started_ ? MDB_NEXT : MDB_FIRST);
+  started_ = true;
+  if (!at) return at.error();
+  if (!*at) return std::optional<entry>{};
+
+  entry found;
+  chunk_key key{};
+  value_header header{};
+  if ((*at)->key.size() != sizeof key || (*at)->value.size() < sizeof header) {
+    return damaged(0, "an entry of the wrong size");
+  }
+  std::memcpy(&key, (*at)->key.data(), sizeof key);
+  std::memcpy(&header, (*at)->value.data(), sizeof header);
+  found.key = big_endian(key.key_big_endian);
+  if (key.chunk_big_endian != 0) return damaged(found.key, "its first chunk is missing");
+  if (header.size > (std::size_t{1} << 30)) return damaged(found.key, "an impossible size");
+  found.size = header.size;
+  found.words.assign((header.size + 7) / 8, 0);
+  auto* const out = reinterpret_cast<std::byte*>(found.words.data());
+  std::size_t filled = 0;
+  bytes part = (*at)->value.subspan(sizeof header);
+  for (std::uint64_t number = 1;; ++number) {
+    const std::size_t n = std::min(part.size(), found.size - filled);
+    if (n > 0) std::memcpy(out + filled, part.data(), n);
+    filled += n;
+    if (filled == found.size) break;
+    auto following = cursor_.move(MDB_NEXT);
+    if (!following) return following.error();
+    if (!*following || (*following)->key.size() != sizeof key)
+      return damaged(found.key, "a chunk is missing");
+    std::memcpy(&key, (*following)->key.data(), sizeof key);
+    if (big_endian(key.key_big_endian) != found.key || big_endian(key.chunk_big_endian) != number) {
+      return damaged(found.key, "a chunk is missing");
+    }
+    part = (*following)->value;
+  }
+  if (checksum_of(found.key, {out, found.size}) != header.checksum)
+    return damaged(found.key, "wrong checksum");
+  return std::optional<entry>{std::move(found)};
+}
+
+}  // namespace levada::storage

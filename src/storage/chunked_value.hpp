@@ -1,0 +1,43 @@
+#pragma once
+
+/// @file
+/// Values larger than a row, cut into in-page pieces: the one helper for all tables that need it.
+///
+/// Stored under keys of 16 bytes: the caller's 8-byte key, then the number of the chunk (both big-endian).
+/// The first chunk begins with the size and the checksum of the whole.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "storage/lmdb.hpp"
+
+namespace levada::storage {
+
+/// Writes `value` under `key`, replacing what was there.
+[[nodiscard]] result<void> put_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t key, bytes value);
+/// Erases the value under `key`; none is no error.
+[[nodiscard]] result<void> erase_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t key);
+
+/// Walks all values of a table in key order.
+class chunked_reader {
+ public:
+  [[nodiscard]] static result<chunked_reader> open(const transaction& txn, MDB_dbi table);
+
+  struct entry {
+    std::uint64_t key = 0;
+    /// The value, in 8-byte words so that Cap'n Proto may read it in place; the last word is padded with
+    /// zeros.
+    std::vector<std::uint64_t> words;
+    std::size_t size = 0;
+  };
+  /// The next value, nothing at the end, `errc::damaged` where chunks are missing or the checksum is wrong.
+  [[nodiscard]] result<std::optional<entry>> next();
+
+ private:
+  explicit chunked_reader(cursor c) noexcept : cursor_{std::move(c)} {}
+  cursor cursor_;
+  bool started_ = false;
+};
+
+}  // namespace levada::storage

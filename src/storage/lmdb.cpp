@@ -1,0 +1,144 @@
+#include "storage/lmdb.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "storage/errors.hpp"
+
+namespace levada::storage {
+namespace {
+
+constexpr unsigned readers_max = 1024;
+constexpr unsigned tables_max = 16;
+constexpr mdb_mode_t file_mode = 0600;
+
+}  // namespace
+
+result<environment> environment::open(const std::filesystem::path& directory,
+                                      const environment_options& options) {
+  const auto fail = [&](int code) {
+    return lmdb_error(code, fmt::format("open main environment '{}'", directory.string()));
+  };
+  MDB_env* raw = nullptr;
+  if (const int rc = mdb_env_create(&raw); rc != 0) return fail(rc);
+  environment env;
+  env.env_.reset(raw);
+  if (const int rc = mdb_env_set_mapsize(raw, options.map_bytes); rc != 0) return fail(rc);
+  if (const int rc = mdb_env_set_maxreaders(raw, readers_max); rc != 0) return fail(rc);
+  if (const int rc = mdb_env_set_maxdbs(raw, tables_max); rc != 0) return fail(rc);
+  unsigned flags = MDB_NOTLS;
+  if (options.read_only) flags |= MDB_RDONLY;
+  if (options.no_sync) flags |= MDB_NOSYNC | MDB_NOMETASYNC;
+  if (const int rc = mdb_env_open(raw, directory.c_str(), flags, file_mode); rc != 0) return fail(rc);
+  return env;
+}
+
+int environment::clear_dead_readers() noexcept {
+  int dead = 0;
+  mdb_reader_check(env_.get(), &dead);
+  return dead;
+}
+
+result<void> environment::sync() {
+  if (const int rc = mdb_env_sync(env_.get(), 1); rc != 0) return lmdb_error(rc, "sync main environment");
+  return {};
+}
+
+bool environment::no_room() const noexcept {
+  constexpr std::uint64_t enough = std::uint64_t{4} << 20;
+  mdb_filehandle_t fd = -1;
+  struct statvfs space {};
+  struct stat info {};
+  if (mdb_env_get_fd(env_.get(), &fd) != 0 || ::fstatvfs(fd, &space) != 0 || ::fstat(fd, &info) != 0)
+    return false;
+  if (std::uint64_t{space.f_bavail} * space.f_frsize < enough) return true;
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  return static_cast<std::uint64_t>(info.st_size) + enough > limit.rlim_cur;
+}
+
+std::uint64_t environment::last_transaction() const noexcept {
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  return info.me_last_txnid;
+}
+
+result<std::optional<bytes>> transaction::get(MDB_dbi table, bytes key) const {
+  MDB_val k = to_val(key);
+  MDB_val v{};
+  const int rc = mdb_get(txn_.get(), table, &k, &v);
+  if (rc == MDB_NOTFOUND) return std::optional<bytes>{};
+  if (rc != 0) return lmdb_error(rc, "read from main environment");
+  return std::optional<bytes>{from_val(v)};
+}
+
+result<read_transaction> read_transaction::begin(const environment& env) {
+  MDB_txn* txn = nullptr;
+  if (const int rc = mdb_txn_begin(env.get(), nullptr, MDB_RDONLY, &txn); rc != 0) {
+    return lmdb_error(rc, "begin read transaction");
+  }
+  return read_transaction{txn};
+}
+
+result<write_transaction> write_transaction::begin(const environment& env) {
+  MDB_txn* txn = nullptr;
+  if (const int rc = mdb_txn_begin(env.get(), nullptr, 0, &txn); rc != 0) {
+    return lmdb_error(rc, "begin write transaction");
+  }
+  return write_transaction{txn};
+}
+
+result<void> write_transaction::put(MDB_dbi table, bytes key, bytes value) {
+  MDB_val k = to_val(key);
+  MDB_val v = to_val(value);
+  if (const int rc = mdb_put(txn_.get(), table, &k, &v, 0); rc != 0) {
+    return lmdb_error(rc, "write to main environment");
+  }
+  return {};
+}
+
+result<bool> write_transaction::erase(MDB_dbi table, bytes key) {
+  MDB_val k = to_val(key);
+  const int rc = mdb_del(txn_.get(), table, &k, nullptr);
+  if (rc == MDB_NOTFOUND) return false;
+  if (rc != 0) return lmdb_error(rc, "erase from main environment");
+  return true;
+}
+
+int write_transaction::commit() noexcept {
+  return mdb_txn_commit(txn_.release());
+}
+
+result<cursor> cursor::open(const transaction& txn, MDB_dbi table) {
+  MDB_cursor* c = nullptr;
+  if (const int rc = mdb_cursor_open(txn.get(), table, &c); rc != 0) {
+    return lmdb_error(rc, "open cursor on main environment");
+  }
+  return cursor{c};
+}
+
+result<std::optional<cursor::entry>> cursor::move(MDB_cursor_op operation, bytes key) {
+  MDB_val k = to_val(key);
+  MDB_val v{};
+  const int rc = mdb_cursor_get(cursor_.get(), &k, &v, operation);
+  if (rc == MDB_NOTFOUND) return std::optional<entry>{};
+  if (rc != 0) return lmdb_error(rc, "read from main environment");
+  return std::optional<entry>{entry{from_val(k), from_val(v)}};
+}
+
+int cursor::append(bytes key, bytes value) noexcept {
+  MDB_val k = to_val(key);
+  MDB_val v = to_val(value);
+  return mdb_cursor_put(cursor_.get(), &k, &v, MDB_APPEND);
+}
+
+result<void> cursor::erase() {
+  if (const int rc = mdb_cursor_del(cursor_.get(), 0); rc != 0) {
+    return lmdb_error(rc, "erase from main environment");
+  }
+  return {};
+}
+
+}  // namespace levada::storage

@@ -1,0 +1,135 @@
+#pragma once
+
+/// @file
+/// Owning handles for LMDB 0.9: the only door to lmdb.h.
+///
+/// Environments are opened with MDB_NOTLS, so that reader slots belong to transactions and not to threads.
+/// All handles are move-only and release on destruction; a write transaction that was not committed is
+/// aborted.
+
+#include <lmdb.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include <levada/error.hpp>
+
+namespace levada::storage {
+
+using bytes = std::span<const std::byte>;
+
+[[nodiscard]] inline MDB_val to_val(bytes b) noexcept {
+  return {b.size(), const_cast<std::byte*>(b.data())};  // LMDB's C interface lacks const; it only reads
+}
+[[nodiscard]] inline bytes from_val(const MDB_val& v) noexcept {
+  return {static_cast<const std::byte*>(v.mv_data), v.mv_size};
+}
+
+/// A number of 8 bytes as key or part of one: big-endian, so that LMDB's byte order is the numeric order.
+[[nodiscard]] constexpr std::uint64_t big_endian(std::uint64_t n) noexcept {
+  return __builtin_bswap64(n);
+}
+
+struct environment_options {
+  std::size_t map_bytes = 0;
+  /// For processes that only look.
+  bool read_only = false;
+  /// Without any flush: for in-memory stores alone.
+  bool no_sync = false;
+};
+
+class environment {
+ public:
+  /// Opens (or with a new directory makes) the environment in `directory`.
+  [[nodiscard]] static result<environment> open(const std::filesystem::path& directory,
+                                                const environment_options& options);
+
+  [[nodiscard]] MDB_env* get() const noexcept { return env_.get(); }
+
+  /// Frees reader slots of processes that died; returns how many.
+  int clear_dead_readers() noexcept;
+  /// Flushes the data file.
+  [[nodiscard]] result<void> sync();
+  /// Whether the data file has no room to grow by a few MiB: full file system, or the process's limit on file
+  /// sizes. LMDB reports a short write as EIO, so this is asked before the device is blamed.
+  [[nodiscard]] bool no_room() const noexcept;
+  /// The newest transaction that is on record in a meta page.
+  [[nodiscard]] std::uint64_t last_transaction() const noexcept;
+
+ private:
+  struct closer {
+    void operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
+  };
+  std::unique_ptr<MDB_env, closer> env_;
+};
+
+/// What reading and writing transactions have in common.
+class transaction {
+ public:
+  [[nodiscard]] MDB_txn* get() const noexcept { return txn_.get(); }
+  /// The value under `key`, valid until the transaction ends or, in a write transaction, until the next
+  /// write; nothing where there is none.
+  [[nodiscard]] result<std::optional<bytes>> get(MDB_dbi table, bytes key) const;
+
+ protected:
+  struct aborter {
+    void operator()(MDB_txn* txn) const noexcept { mdb_txn_abort(txn); }
+  };
+  explicit transaction(MDB_txn* txn) noexcept : txn_{txn} {}
+  std::unique_ptr<MDB_txn, aborter> txn_;
+};
+
+/// A snapshot. Keep it short: while it lives, LMDB cannot reuse pages.
+class read_transaction : public transaction {
+ public:
+  [[nodiscard]] static result<read_transaction> begin(const environment& env);
+
+ private:
+  using transaction::transaction;
+};
+
+/// The one writer. Begun, used and ended by one thread.
+class write_transaction : public transaction {
+ public:
+  [[nodiscard]] static result<write_transaction> begin(const environment& env);
+
+  [[nodiscard]] result<void> put(MDB_dbi table, bytes key, bytes value);
+  /// Whether there was something to erase.
+  [[nodiscard]] result<bool> erase(MDB_dbi table, bytes key);
+  /// Ends the transaction either way; returns LMDB's code, 0 for success.
+  [[nodiscard]] int commit() noexcept;
+
+ private:
+  using transaction::transaction;
+};
+
+class cursor {
+ public:
+  [[nodiscard]] static result<cursor> open(const transaction& txn, MDB_dbi table);
+
+  struct entry {
+    bytes key;
+    bytes value;
+  };
+  /// Moves and returns the entry there; nothing at the end. Key and value are never null pointers, as LMDB
+  /// 0.9.24's deletion through cursors demands (its ITS#9376).
+  [[nodiscard]] result<std::optional<entry>> move(MDB_cursor_op operation, bytes key = {});
+  /// Appends behind the last key of the table.
+  [[nodiscard]] int append(bytes key, bytes value) noexcept;
+  /// Deletes the entry that the cursor stands on.
+  [[nodiscard]] result<void> erase();
+
+ private:
+  struct closer {
+    void operator()(MDB_cursor* c) const noexcept { mdb_cursor_close(c); }
+  };
+  explicit cursor(MDB_cursor* c) noexcept : cursor_{c} {}
+  std::unique_ptr<MDB_cursor, closer> cursor_;
+};
+
+}  // namespace levada::storage

@@ -1,0 +1,60 @@
+#include "storage/main_environment.hpp"
+
+#include <fmt/format.h>
+
+#include "storage/errors.hpp"
+#include "storage/page_check.hpp"
+
+namespace levada::storage {
+namespace {
+
+struct named_table {
+  const char* name;
+  MDB_dbi main_tables::*table;
+};
+constexpr named_table table_names[] = {
+    {"journal", &main_tables::journal},
+    {"catalog", &main_tables::catalog},
+    {"offsets", &main_tables::offsets},
+    {"queues", &main_tables::queues},
+};
+
+/// LMDB keeps table handles only when the transaction that opened them is committed.
+result<main_tables> open_tables(MDB_env* env, unsigned transaction_flags, unsigned table_flags) {
+  MDB_txn* txn = nullptr;
+  if (const int rc = mdb_txn_begin(env, nullptr, transaction_flags, &txn); rc != 0) {
+    return lmdb_error(rc, "begin transaction on main environment");
+  }
+  main_tables tables;
+  for (const auto& [name, table] : table_names) {
+    if (const int rc = mdb_dbi_open(txn, name, table_flags, &(tables.*table)); rc != 0) {
+      mdb_txn_abort(txn);
+      return lmdb_error(rc, fmt::format("open table '{}' of main environment", name));
+    }
+  }
+  if (const int rc = mdb_txn_commit(txn); rc != 0) return lmdb_error(rc, "open tables of main environment");
+  return tables;
+}
+
+}  // namespace
+
+result<main_environment> main_environment::open(const std::filesystem::path& directory,
+                                                const environment_options& options) {
+  if (auto shape = check_main_file(directory / "data.mdb"); !shape) return shape.error();
+  auto env = environment::open(directory, options);
+  if (!env) return env.error();
+  auto tables = open_tables(env->get(), MDB_RDONLY, 0);
+  if (!tables) return tables.error();
+  return main_environment{std::move(*env), *tables};
+}
+
+result<main_environment> main_environment::create(const std::filesystem::path& directory,
+                                                  const environment_options& options) {
+  auto env = environment::open(directory, options);
+  if (!env) return env.error();
+  auto tables = open_tables(env->get(), 0, MDB_CREATE);
+  if (!tables) return tables.error();
+  return main_environment{std::move(*env), *tables};
+}
+
+}  // namespace levada::storage

@@ -1,0 +1,41 @@
+#pragma once
+
+/// @file
+/// The main environment: everything that must be atomic, in one LMDB file.
+
+#include <filesystem>
+
+#include "storage/lmdb.hpp"
+
+namespace levada::storage {
+
+/// The tables of the main environment. docs/storage-format.md gives keys and values.
+struct main_tables {
+  MDB_dbi journal = 0;  ///< rows by sequence
+  MDB_dbi catalog = 0;  ///< what exists: chunked Cap'n Proto values by kind and id
+  MDB_dbi offsets = 0;  ///< committed offsets by group, log and partition
+  MDB_dbi queues = 0;   ///< blocks of references by queue and block number
+};
+
+/// The main environment with its tables open. Safe to share between threads.
+class main_environment {
+ public:
+  /// Opens an existing one, after its size has been checked against its meta page: LMDB would map a truncated
+  /// file and die of SIGBUS.
+  [[nodiscard]] static result<main_environment> open(const std::filesystem::path& directory,
+                                                     const environment_options& options);
+  /// Makes the files and empty tables in an empty directory.
+  [[nodiscard]] static result<main_environment> create(const std::filesystem::path& directory,
+                                                       const environment_options& options);
+
+  [[nodiscard]] const environment& env() const noexcept { return env_; }
+  [[nodiscard]] environment& env() noexcept { return env_; }
+  [[nodiscard]] const main_tables& tables() const noexcept { return tables_; }
+
+ private:
+  main_environment(environment env, main_tables tables) noexcept : env_{std::move(env)}, tables_{tables} {}
+  environment env_;
+  main_tables tables_;
+};
+
+}  // namespace levada::storage

@@ -1,0 +1,249 @@
+#include "storage/store_directory.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "storage/catalog.hpp"
+#include "storage/errors.hpp"
+
+namespace levada::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* main_name = "main";
+constexpr const char* signal_name = "signal";
+constexpr const char* other_directories[] = {"segments", "jobs"};
+
+result<void> sync_path(const fs::path& path, int flags) {
+  const unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
+  if (!fd) return system_error(errno, "open", path);
+  if (::fsync(fd.get()) != 0) return system_error(errno, "sync", path);
+  return {};
+}
+
+fs::path parent_of(const fs::path& directory) {
+  const fs::path parent = directory.parent_path();
+  return parent.empty() ? fs::path{"."} : parent;
+}
+
+/// Removes a directory with its content on destruction, unless kept.
+class scratch_directory {
+ public:
+  static result<scratch_directory> make(const fs::path& name_prefix) {
+    std::string name = name_prefix.string() + "XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) return system_error(errno, "create directory", name);
+    return scratch_directory{name};
+  }
+  scratch_directory(scratch_directory&& other) noexcept : path_{std::exchange(other.path_, {})} {}
+  scratch_directory& operator=(scratch_directory&&) = delete;
+  ~scratch_directory() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
+  void keep() noexcept { path_.clear(); }
+
+ private:
+  explicit scratch_directory(fs::path path) noexcept : path_{std::move(path)} {}
+  fs::path path_;
+};
+
+/// Fills an empty directory with a whole, synced main environment.
+result<main_environment> create_main(const fs::path& directory, const store_options& options, bool no_sync) {
+  if (::mkdir(directory.c_str(), 0700) != 0) return system_error(errno, "create directory", directory);
+  auto main = main_environment::create(directory, {.map_bytes = options.map_bytes, .no_sync = no_sync});
+  if (!main) return main;
+  auto txn = write_transaction::begin(main->env());
+  if (!txn) return txn.error();
+  if (auto stored = put(*txn, main->tables(), store_entry{.created = options.now}); !stored)
+    return stored.error();
+  if (const int rc = txn->commit(); rc != 0) {
+    return lmdb_error(rc == EIO && main->env().no_room() ? ENOSPC : rc, "create store");
+  }
+  return main;
+}
+
+result<void> fill(const fs::path& directory, const store_options& options) {
+  if (auto main = create_main(directory / main_name, options, false); !main) return main.error();
+  for (const char* name : other_directories) {
+    const fs::path path = directory / name;
+    if (::mkdir(path.c_str(), 0700) != 0) return system_error(errno, "create directory", path);
+    if (auto synced = sync_path(path, O_DIRECTORY); !synced) return synced;
+  }
+  if (auto made = signal_page::create(directory / signal_name); !made) return made;
+  if (auto made = owner_lock::create(directory); !made) return made;
+  if (auto synced = sync_path(directory / main_name / "data.mdb", 0); !synced) return synced;
+  if (auto synced = sync_path(directory / main_name, O_DIRECTORY); !synced) return synced;
+  return sync_path(directory, O_DIRECTORY);
+}
+
+std::string scratch_prefix(const fs::path& directory) {
+  return fmt::format(".{}.levada-new-", directory.filename().string());
+}
+
+/// Removes what creations that crashed have left beside `directory`. One that may still be under way is
+/// younger.
+void remove_leftovers(const fs::path& directory) {
+  const std::string prefix = scratch_prefix(directory);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator{parent_of(directory), ignored}) {
+    if (!entry.path().filename().string().starts_with(prefix)) continue;
+    const auto age = fs::file_time_type::clock::now() - fs::last_write_time(entry.path(), ignored);
+    if (!ignored && age > std::chrono::minutes{10}) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+result<void> create_store(const fs::path& directory, const store_options& options) {
+  remove_leftovers(directory);
+  auto scratch = scratch_directory::make(parent_of(directory) / scratch_prefix(directory));
+  if (!scratch) return scratch.error();
+  if (auto filled = fill(scratch->path(), options); !filled) return filled;
+  // Replaces an empty directory atomically.
+  if (::rename(scratch->path().c_str(), directory.c_str()) != 0) {
+    // Somebody else was faster: theirs is opened.
+    if (errno == ENOTEMPTY || errno == EEXIST) return {};
+    if (errno == EBUSY) {
+      return error{errc::invalid_argument,
+                   fmt::format("create store '{}': it is a mount point; name a directory below it",
+                               directory.string())};
+    }
+    return system_error(errno, "create store", directory);
+  }
+  scratch->keep();
+  return sync_path(parent_of(directory), O_DIRECTORY);
+}
+
+enum class finding { store, nothing };
+
+/// Tells a store from a place where one can be made; anything else is an error.
+result<finding> look(const fs::path& directory) {
+  struct stat info {};
+  if (::stat(directory.c_str(), &info) != 0) {
+    if (errno == ENOENT) return finding::nothing;
+    if (errno != ENOTDIR) return system_error(errno, "open store", directory);
+    return error{errc::not_a_store,
+                 fmt::format("open store '{}': a part of the path is no directory", directory.string())};
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return error{errc::not_a_store, fmt::format("open store '{}': it is no directory", directory.string())};
+  }
+  std::error_code failure;
+  const fs::directory_iterator content{directory, failure};
+  if (failure) return system_error(failure.value(), "open store", directory);
+  if (content == fs::directory_iterator{}) return finding::nothing;
+  if (::stat((directory / lock_file_name).c_str(), &info) != 0) {
+    if (errno != ENOENT) return system_error(errno, "open store", directory);
+    return error{
+        errc::not_a_store,
+        fmt::format("open store '{}': the directory holds other files and no store", directory.string())};
+  }
+  return finding::store;
+}
+
+result<void> check_directory(const fs::path& directory) {
+  struct stat info {};
+  if (::stat(directory.c_str(), &info) != 0) return system_error(errno, "open store", directory);
+  if (info.st_uid != ::geteuid()) {
+    return error{errc::insecure_directory,
+                 fmt::format("open store '{}': it belongs to user {}, this process runs as {}",
+                             directory.string(), info.st_uid, ::geteuid())};
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return error{errc::insecure_directory,
+                 fmt::format("open store '{}': others may write to it (mode {:o}); use mode 700",
+                             directory.string(), info.st_mode & 07777U)};
+  }
+  struct statfs space {};
+  if (::statfs(directory.c_str(), &space) != 0) return system_error(errno, "open store", directory);
+  if (is_network_filesystem(static_cast<std::uint64_t>(space.f_type))) {
+    return error{errc::network_filesystem,
+                 fmt::format("open store '{}': it lies on a network file system", directory.string())};
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_network_filesystem(std::uint64_t f_type) noexcept {
+  switch (f_type & 0xffff'ffffU) {
+    case 0x6969:      // NFS
+    case 0x517B:      // SMB
+    case 0xFE534D42:  // SMB2
+    case 0xFF534D42:  // CIFS
+    case 0x00C36400:  // Ceph
+    case 0x5346414F:  // AFS
+    case 0x6B414653:  // kAFS
+    case 0x01021997:  // 9P
+    case 0x73757245:  // Coda
+    case 0x0BD00BD0:  // Lustre
+    case 0x7461636F:  // OCFS2
+    case 0x01161970:  // GFS2
+    case 0x564C:      // NCP
+    case 0xAAD7AAEA:  // PanFS
+    case 0x47504653:  // GPFS
+      return true;
+    default:
+      return false;
+  }
+}
+
+result<owned_store> open_store(const fs::path& given, const store_options& options) {
+  // A trailing slash would make the parent the directory itself.
+  const fs::path directory = given.has_filename() ? given : given.parent_path();
+  if (directory.empty()) return error{errc::invalid_argument, "open store: the path is empty"};
+  const auto found = look(directory);
+  if (!found) return found.error();
+  if (*found == finding::nothing) {
+    if (!options.create) {
+      return error{errc::store_not_found, fmt::format("open store '{}': there is none", directory.string())};
+    }
+    if (auto created = create_store(directory, options); !created) return created.error();
+  }
+  if (auto fit = check_directory(directory); !fit) return fit.error();
+  auto lock = owner_lock::acquire(directory);
+  if (!lock) return lock.error();
+  auto signal = signal_page::open(directory / signal_name);
+  if (!signal) return signal.error();
+  auto main = main_environment::open(directory / main_name, {.map_bytes = options.map_bytes});
+  if (!main) return main.error();
+  return owned_store{std::move(*lock), std::move(*signal), std::move(*main)};
+}
+
+result<owned_store> open_memory_store(const fs::path& parent, const store_options& options) {
+  auto scratch = scratch_directory::make(parent / "levada-memory-");
+  if (!scratch) return scratch.error();
+  auto main = create_main(scratch->path() / main_name, options, true);
+  if (!main) return main.error();
+  // The files are unlinked here; the open environment keeps their content for as long as it lives.
+  return owned_store{std::nullopt, std::nullopt, std::move(*main)};
+}
+
+result<void> examine_place(const fs::path& directory) {
+  const auto found = look(directory);
+  if (!found) return found.error();
+  if (*found == finding::nothing) {
+    return error{errc::store_not_found, fmt::format("open store '{}': there is none", directory.string())};
+  }
+  return check_directory(directory);
+}
+
+result<attached_store> attach_store(const fs::path& directory, std::size_t map_bytes) {
+  if (auto fit = examine_place(directory); !fit) return fit.error();
+  auto claim = process_claim::make(directory, process_claim::purpose::attach);
+  if (!claim) return claim.error();
+  auto signal = signal_page::open(directory / signal_name);
+  if (!signal) return signal.error();
+  auto main = main_environment::open(directory / main_name, {.map_bytes = map_bytes, .read_only = true});
+  if (!main) return main.error();
+  return attached_store{std::move(*claim), std::move(*signal), std::move(*main)};
+}
+
+}  // namespace levada::storage
