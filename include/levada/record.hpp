@@ -45,26 +45,26 @@ struct header_view {
 /// AMQP's message properties. An empty text means that the property is absent. Each text is at most 255
 /// bytes.
 struct properties {
-  std::string content_type;
-  std::string message_id;
-  std::string correlation_id;
-  std::string reply_to;
-  std::string type;
+  std::string content_type = {};
+  std::string message_id = {};
+  std::string correlation_id = {};
+  std::string reply_to = {};
+  std::string type = {};
   /// How long the message is of use, from publishing on, in milliseconds. Carried with the record.
-  std::optional<std::chrono::milliseconds> expiration;
+  std::optional<std::chrono::milliseconds> expiration = std::nullopt;
   /// 0 (lowest) to 255. Carried with the record.
-  std::optional<std::uint8_t> priority;
+  std::optional<std::uint8_t> priority = std::nullopt;
 };
 
 /// Borrowed `properties`.
 struct properties_view {
-  std::string_view content_type;
-  std::string_view message_id;
-  std::string_view correlation_id;
-  std::string_view reply_to;
-  std::string_view type;
-  std::optional<std::chrono::milliseconds> expiration;
-  std::optional<std::uint8_t> priority;
+  std::string_view content_type = {};
+  std::string_view message_id = {};
+  std::string_view correlation_id = {};
+  std::string_view reply_to = {};
+  std::string_view type = {};
+  std::optional<std::chrono::milliseconds> expiration = std::nullopt;
+  std::optional<std::uint8_t> priority = std::nullopt;
 };
 
 class record_view;

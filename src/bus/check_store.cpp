@@ -79,6 +79,12 @@ class examination {
       expected_sequence = row.sequence + 1;
       if (!storage::verify_row(row)) {
         found(where, "wrong checksum");
+        // If its header can be believed, the rows behind it are not reported for what is wrong with this one.
+        const auto log = logs_.find(row.header.log);
+        if (log != logs_.end() && row.header.partition < log->second.ends.size() &&
+            row.header.base_offset == log->second.ends[row.header.partition]) {
+          log->second.ends[row.header.partition] += row.header.count;
+        }
         continue;
       }
       examine_row(row, where, continued, continued_left);

@@ -227,13 +227,12 @@ result<record_batch> consumer::impl::read() {
       if (!opened) return opened.error();
       reader.emplace(std::move(*opened));
     }
-    auto next = reader->read_partition(p.topic->state, p.where.partition.value(), *p.position, batch);
-    if (!next) {
+    auto done = reader->read_partition(p.topic->state, p.where.partition.value(), *p.position, batch);
+    if (!done) {
       // What was read before the damage is delivered first; the error comes when nothing stands before it.
       if (batch.records() > 0) break;
-      return next.error();
+      return done.error();
     }
-    p.position = *next;
   }
   if (!owned_.empty()) turn_ = (turn_ + 1) % owned_.size();
   return batch.finish();

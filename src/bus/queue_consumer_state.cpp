@@ -105,9 +105,9 @@ result<void> queue_consumer_state::fetch(const core::access& access) {
         break;
       }
       builder.limit_records(read + 1);
-      auto next = reader->read_partition(topic->state, where.partition, where.offset, builder);
-      if (!next) {
-        outcome = next.error();
+      std::uint64_t from = where.offset;
+      if (auto done = reader->read_partition(topic->state, where.partition, from, builder); !done) {
+        outcome = done.error();
         break;
       }
       if (builder.records() == read) {

@@ -140,8 +140,8 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, b
   return {};
 }
 
-result<std::uint64_t> journal_reader::read_partition(const log_state& log, std::uint32_t partition,
-                                                     std::uint64_t from, batch_builder& out) {
+result<void> journal_reader::read_partition(const log_state& log, std::uint32_t partition, std::uint64_t& from,
+                                            batch_builder& out) {
   const std::uint64_t end = log.end(partition);
   while (from < end && !out.full()) {
     std::vector<log_index::entry> entries;
@@ -154,7 +154,7 @@ result<std::uint64_t> journal_reader::read_partition(const log_state& log, std::
       auto found = seek(entry.sequence);
       for (std::uint32_t rows = 0; rows < entry.rows && from < end && !out.full();) {
         if (!found) return found.error();
-        if (!*found) return from;  // committed after this snapshot was taken
+        if (!*found) return {};  // committed after this snapshot was taken
         if (row_.header.log == log.id() && row_.header.partition == partition && row_.header.count > 0) {
           ++rows;
           const std::uint64_t base = row_.header.base_offset;
@@ -163,13 +163,13 @@ result<std::uint64_t> journal_reader::read_partition(const log_state& log, std::
             const std::size_t had = out.records();
             if (auto added = add_row(log, from - base, out); !added) return added.error();
             const std::size_t added = out.records() - had;
-            if (added == 0) return from;  // no room for it
+            if (added == 0) return {};  // no room for it
             from += added;
           }
         }
         if (rows < entry.rows) found = next();
       }
-      if (from >= end || out.full()) return from;
+      if (from >= end || out.full()) return {};
     }
     if (from == before) {
       return error{errc::damaged,
@@ -177,11 +177,11 @@ result<std::uint64_t> journal_reader::read_partition(const log_state& log, std::
                                log.name(), partition, from)};
     }
   }
-  return from;
+  return {};
 }
 
-result<std::uint64_t> journal_reader::read_log(const log_state& log, std::uint64_t from, std::uint64_t until,
-                                               std::int64_t not_before, batch_builder& out) {
+result<void> journal_reader::read_log(const log_state& log, std::uint64_t& from, std::uint64_t until,
+                                      std::int64_t not_before, batch_builder& out) {
   while (from < until && !out.full()) {
     std::vector<log_index::entry> entries;
     {
@@ -191,12 +191,18 @@ result<std::uint64_t> journal_reader::read_log(const log_state& log, std::uint64
     const std::uint64_t before = from;
     for (const auto& entry : entries) {
       // A row of the log stands in the entry under whose sequence it comes, or nowhere.
-      if (entry.sequence >= until) return until;
+      if (entry.sequence >= until) {
+        from = until;
+        return {};
+      }
       auto found = seek(std::max(entry.sequence, from));
       while (row_.sequence < entry.sequence + log_index::window) {
         if (!found) return found.error();
-        if (!*found) return from;  // committed after this snapshot was taken
-        if (row_.sequence >= until) return until;
+        if (!*found) return {};  // committed after this snapshot was taken
+        if (row_.sequence >= until) {
+          from = until;
+          return {};
+        }
         const std::uint64_t sequence = row_.sequence;
         if (row_.header.log == log.id() && row_.header.count > 0 && row_.header.time_last >= not_before) {
           std::uint64_t skip = 0;
@@ -207,17 +213,20 @@ result<std::uint64_t> journal_reader::read_log(const log_state& log, std::uint64
           }
           const std::size_t had = out.records();
           if (auto added = add_row(log, skip, out); !added) return added.error();
-          if (out.records() == had) return sequence;  // no room for it
+          if (out.records() == had) {  // no room for it
+            from = sequence;
+            return {};
+          }
         }
         from = std::max(from, row_.sequence + 1);
-        if (out.full()) return from;
+        if (out.full()) return {};
         found = next();
       }
       from = std::min(std::max(from, entry.sequence + log_index::window), until);
     }
-    if (from == before) return until;
+    if (from == before) from = until;
   }
-  return from;
+  return {};
 }
 
 result<std::uint64_t> journal_reader::find_time(const log_state& log, std::uint32_t partition,

@@ -13,6 +13,16 @@ namespace levada {
 /// So that a failed expectation prints the code and the message.
 void PrintTo(const error& e, std::ostream* out);
 
+/// Found by argument-dependent lookup before Boost's own, which would print the value too.
+template <class T>
+void PrintTo(const boost::system::result<T, error>& r, std::ostream* out) {
+  if (r) {
+    *out << "a value";
+  } else {
+    PrintTo(r.error(), out);
+  }
+}
+
 }  // namespace levada
 
 namespace levada::test {

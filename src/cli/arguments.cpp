@@ -1,0 +1,233 @@
+#include "cli/arguments.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "cli/time_text.hpp"
+
+#include <levada/version.hpp>
+
+namespace levada::cli {
+namespace {
+
+constexpr const char* program_footer =
+    R"(Exit status: 0 on success, 1 on failure or where `check` finds a problem, 2 where the command line is
+wrong, 128 and its number after a signal. Listings, `tail` and `check` only read, and work beside a process
+that owns the store; `produce` needs the store for itself.)";
+
+constexpr const char* produce_footer =
+    R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
+in batches, and whenever no more input is waiting. The store is made if there is none.
+SIGINT, SIGTERM or SIGHUP: stores the whole lines read so far and ends.)";
+
+constexpr const char* tail_footer =
+    R"(FROM is one of
+  earliest              the oldest record (the default without -f)
+  latest                what comes from now on (the default with -f)
+  42                    the record at this offset; needs --partition where the topic has several
+  2026-01-31T12:00:00Z  the first record stored at or after this time (RFC 3339)
+  @1769860800           the same, in seconds since 1970
+  -90s -10m -2h -7d     the same, counted back from now
+
+Values are written byte for byte, each followed by a newline. Ends at the end of the log unless -f is given.
+With --json each record is an object with topic, partition, offset, timestamp, routing_key, key, value,
+headers and properties; what is not UTF-8 comes as base64 in a field with "_base64" added to its name.)";
+
+/// A header as given on the command line.
+std::optional<header> parse_header(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) return std::nullopt;
+  return header{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+/// Adds an option that takes a decimal number. CLI11 by itself would also take octal numbers, wrap negative
+/// ones around and cut large ones off.
+template <class Number>
+void add_number(CLI::App* command, const std::string& name, std::optional<Number>& target,
+                const std::string& description) {
+  const auto set = [&target, name](const std::string& text) {
+    Number number{};
+    const char* const end = text.data() + text.size();
+    const auto [stop, failure] = std::from_chars(text.data(), end, number);
+    if (failure != std::errc{} || stop != end) {
+      throw CLI::ValidationError{
+          name, fmt::format("'{}' is not a number from 0 to {}", text, std::numeric_limits<Number>::max())};
+    }
+    target = number;
+  };
+  command->add_option_function<std::string>(name, set, description)->type_name("N");
+}
+
+/// The program's command line, and where its parts go.
+class command_line {
+ public:
+  command_line() : app_{"Looks into and writes to levada stores.", "levada"} {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", fmt::format("levada {}.{}.{}", LEVADA_VERSION_MAJOR,
+                                                   LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH));
+    app_.get_option("--version")->description("Print the version");
+    app_.set_help_flag("-h,--help", "Print this help");
+    using subject = list_request::subject;
+    add_list("topics", "List topics and exchanges' logs by partition", subject::topics);
+    auto* const groups =
+        add_list("groups", "List consumer groups: committed offset, end, lag and member by partition",
+                 subject::groups);
+    groups->add_option("NAME", group_, "Only this group");
+    add_list("queues", "List queues and how many messages they hold", subject::queues);
+    add_list("exchanges", "List exchanges", subject::exchanges);
+    add_list("bindings", "List bindings of queues to exchanges", subject::bindings);
+    add_produce();
+    add_tail();
+    auto* const check =
+        add_command("check", "Examine the whole store and report what does not hold together");
+    check->callback([this] { asked_ = check_; });
+    // Last, since commands start with the footer that the program has by then.
+    app_.footer(program_footer);
+  }
+
+  request parse(int argc, const char* const* argv, timestamp now) {
+    now_ = now;
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+      return explain(e, argc > 1 ? argv[1] : "");
+    }
+    return std::visit(
+        [this](auto asked) -> request {
+          asked.directory = directory_;
+          return asked;
+        },
+        asked_);
+  }
+
+ private:
+  using real_request = std::variant<list_request, produce_request, tail_request, check_request>;
+
+  CLI::App* add_command(const char* name, const char* description) {
+    auto* const command = app_.add_subcommand(name, description);
+    command->add_option("--dir", directory_, "The store's directory")->required()->type_name("DIR");
+    return command;
+  }
+
+  CLI::App* add_list(const char* name, const char* description, list_request::subject what) {
+    auto* const command = add_command(name, description);
+    command->add_flag("--json", list_.json, "Print one JSON object a line");
+    command->callback([this, what, command] {
+      list_.what = what;
+      if (command->get_option_no_throw("NAME") != nullptr && command->count("NAME") > 0) list_.group = group_;
+      asked_ = list_;
+    });
+    return command;
+  }
+
+  void add_produce() {
+    auto* const command = add_command("produce", "Store each line of standard input as a record");
+    command->footer(produce_footer);
+    command->add_option("TOPIC", produce_.topic, "Where to; made if there is none")->required();
+    add_number(command, "--partitions", produce_.partitions,
+               "How many a new topic gets, 1 by default; an existing one must have as many");
+    add_number(command, "--partition", partition_,
+               "The partition for all records; by default that of the key, or each in turn");
+    command
+        ->add_option("--key-separator", produce_.key_separator,
+                     "What parts key and value, at its first occurrence; a line without it has no key")
+        ->type_name("TEXT");
+    command->add_option("--header", headers_, "A header for each record; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    command->add_flag("-q,--quiet", produce_.quiet, "Do not say how many records were stored");
+    command->callback([this, command] {
+      if (command->count("--key-separator") > 0 && produce_.key_separator.empty()) {
+        throw CLI::ValidationError{"--key-separator", "must not be empty"};
+      }
+      for (const auto& text : headers_) {
+        auto header = parse_header(text);
+        if (!header)
+          throw CLI::ValidationError{"--header", fmt::format("'{}' is not of the form NAME=VALUE", text)};
+        produce_.headers.push_back(std::move(*header));
+      }
+      produce_.partition = partition();
+      asked_ = produce_;
+    });
+  }
+
+  void add_tail() {
+    auto* const command = add_command("tail", "Print a topic's records");
+    command->footer(tail_footer);
+    command->add_option("TOPIC", tail_.topic, "The topic, or an exchange for its log")->required();
+    command->add_option("--from", from_, "Where to begin; see below")->type_name("FROM");
+    add_number(command, "--partition", partition_,
+               "Only this partition; by default all, in the order in which they were stored");
+    add_number(command, "-n,--count", tail_.count, "End after so many records");
+    command->add_flag("-f,--follow", tail_.follow, "At the end wait for more");
+    auto* const json = command->add_flag("--json", tail_.json, "Print one JSON object a line");
+    command->add_flag("--keys", tail_.keys, "Print the key and a separator before a value that has a key")
+        ->excludes(json);
+    command->add_option("--key-separator", tail_.key_separator, "The separator for --keys; a tab by default")
+        ->type_name("TEXT")
+        ->needs("--keys");
+    command->callback([this, command] {
+      if (command->count("--key-separator") == 0) tail_.key_separator = "\t";
+      if (command->count("--from") > 0) {
+        const auto from = parse_start(from_, now_);
+        if (!from) {
+          throw CLI::ValidationError{
+              "--from", fmt::format("'{}' is none of earliest, latest, an offset, a time such as "
+                                    "2026-01-31T12:00:00Z, @SECONDS, or an age such as -10m",
+                                    from_)};
+        }
+        tail_.from = *from;
+      } else if (tail_.follow) {
+        tail_.from = from_latest{};
+      }
+      tail_.partition = partition();
+      asked_ = tail_;
+    });
+  }
+
+  [[nodiscard]] std::optional<partition_id> partition() const {
+    if (!partition_) return std::nullopt;
+    return partition_id{*partition_};
+  }
+
+  request explain(const CLI::ParseError& e, std::string_view first) {
+    const CLI::App* command = &app_;
+    for (const auto* const chosen : app_.get_subcommands()) command = chosen;
+    if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      if (dynamic_cast<const CLI::CallForHelp*>(&e) != nullptr) return text_request{app_.help()};
+      return text_request{fmt::format("{}\n", e.what())};
+    }
+    const bool at_top = command == &app_;
+    if (at_top && !first.empty() && first.front() != '-') {
+      return usage_error{fmt::format("there is no command '{}' (see levada --help)", first)};
+    }
+    return usage_error{
+        fmt::format("{} (see levada {}--help)", e.what(), at_top ? "" : command->get_name() + " ")};
+  }
+
+  CLI::App app_;
+  timestamp now_;
+  std::string directory_;
+  std::string group_;
+  std::string from_;
+  std::optional<std::uint32_t> partition_;
+  std::vector<std::string> headers_;
+  list_request list_;
+  produce_request produce_;
+  tail_request tail_;
+  check_request check_;
+  real_request asked_;
+};
+
+}  // namespace
+
+request parse_arguments(int argc, const char* const* argv, timestamp now) {
+  return command_line{}.parse(argc, argv, now);
+}
+
+}  // namespace levada::cli

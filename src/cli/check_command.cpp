@@ -1,0 +1,28 @@
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+#include "cli/requests.hpp"
+#include "cli/text.hpp"
+
+#include <levada/attachment.hpp>
+
+namespace levada::cli {
+
+result<int> run(const check_request& request) {
+  auto report = check_store(request.directory);
+  if (!report) return report.error();
+  output out;
+  out.write(fmt::format("examined {} pages, {} rows, {} records, {} queue entries\n", report->pages,
+                        report->rows, report->records, report->queue_entries));
+  for (const auto& problem : report->problems) {
+    out.write(fmt::format("{}: {}\n", printable(problem.where), printable(problem.what)));
+  }
+  if (report->problems.empty()) out.write("no problems found\n");
+  if (auto written = out.flush(); !written) return written.error();
+  if (report->problems.empty()) return 0;
+  return error{errc::damaged, fmt::format("check store '{}': {} problem{} found", request.directory.string(),
+                                          report->problems.size(), report->problems.size() == 1 ? "" : "s")};
+}
+
+}  // namespace levada::cli

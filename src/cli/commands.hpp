@@ -1,0 +1,21 @@
+#pragma once
+
+/// @file
+/// The commands. Each does all of its work and returns what the program is to exit with, or the failure to
+/// report.
+
+#include <levada/error.hpp>
+
+namespace levada::cli {
+
+struct check_request;
+struct list_request;
+struct produce_request;
+struct tail_request;
+
+[[nodiscard]] result<int> run(const list_request& request);
+[[nodiscard]] result<int> run(const produce_request& request);
+[[nodiscard]] result<int> run(const tail_request& request);
+[[nodiscard]] result<int> run(const check_request& request);
+
+}  // namespace levada::cli

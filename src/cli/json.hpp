@@ -1,0 +1,23 @@
+#pragma once
+
+namespace levada {
+class record_view;
+}
+
+namespace levada::cli {
+
+class output;
+struct table;
+
+// Bytes that are not UTF-8 cannot stand in JSON: they come as base64, and "_base64" is added to the field's
+// name.
+
+/// Writes each row as one JSON object a line.
+void write_json(output& out, const table& t);
+
+/// Writes a record as one line of JSON: topic, partition, offset, timestamp, routing_key, key (null without
+/// one), value (null for a tombstone), headers and properties. Headers are an array, since names may repeat;
+/// points in time among them stand under "time" instead of "value".
+void write_json(output& out, const record_view& r);
+
+}  // namespace levada::cli

@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/commands.hpp"
+#include "cli/json.hpp"
+#include "cli/output.hpp"
+#include "cli/requests.hpp"
+#include "cli/table.hpp"
+
+#include <levada/attachment.hpp>
+
+namespace levada::cli {
+namespace {
+
+table to_table(const std::vector<topic_info>& topics) {
+  table t{{"topic", "kind", "partition", "begin", "end", "records"}, {}};
+  for (const auto& topic : topics) {
+    for (const auto& p : topic.partitions) {
+      t.rows.push_back({topic.name, std::string{topic.is_exchange ? "exchange" : "topic"},
+                        std::uint64_t{p.id.value()}, p.begin.value(), p.end.value(), p.end - p.begin});
+    }
+  }
+  return t;
+}
+
+/// One row a partition; members that own none, and groups without either, have rows without a partition.
+table to_table(const std::vector<group_info>& groups) {
+  table t{{"group", "generation", "topic", "partition", "committed", "end", "lag", "member"}, {}};
+  for (const auto& group : groups) {
+    const auto add = [&](table::cell topic, table::cell partition, table::cell committed, table::cell end,
+                         table::cell lag, table::cell member) {
+      t.rows.push_back({group.name, std::uint64_t{group.generation}, std::move(topic), std::move(partition),
+                        std::move(committed), std::move(end), std::move(lag), std::move(member)});
+    };
+    for (const auto& p : group.partitions) {
+      table::cell committed;
+      table::cell member;
+      if (p.committed) committed = p.committed->value();
+      if (!p.member.empty()) member = p.member;
+      add(p.where.topic, std::uint64_t{p.where.partition.value()}, committed, p.end.value(), p.lag, member);
+    }
+    for (const auto& member : group.members) {
+      const bool owns = std::any_of(group.partitions.begin(), group.partitions.end(),
+                                    [&](const group_partition_info& p) { return p.member == member; });
+      if (!owns) add({}, {}, {}, {}, {}, member);
+    }
+    if (group.partitions.empty() && group.members.empty()) add({}, {}, {}, {}, {}, {});
+  }
+  return t;
+}
+
+/// What only the owning process knows, deliveries and consumers, is left out rather than shown as 0.
+table to_table(const std::vector<queue_info>& queues) {
+  table t{{"queue", "exclusive", "messages"}, {}};
+  for (const auto& queue : queues) t.rows.push_back({queue.name, queue.exclusive, queue.messages});
+  return t;
+}
+
+std::string name_of(exchange_type type) {
+  switch (type) {
+    case exchange_type::direct:
+      return "direct";
+    case exchange_type::fanout:
+      return "fanout";
+    case exchange_type::topic:
+      return "topic";
+  }
+  return fmt::format("type {}", static_cast<int>(type));
+}
+
+table to_table(const std::vector<exchange_info>& exchanges) {
+  table t{{"exchange", "type", "partitions", "bindings"}, {}};
+  for (const auto& e : exchanges) {
+    t.rows.push_back({e.name, name_of(e.type), std::uint64_t{e.partitions}, e.bindings});
+  }
+  return t;
+}
+
+table to_table(const std::vector<binding_info>& bindings) {
+  table t{{"exchange", "queue", "key"}, {}};
+  for (const auto& b : bindings) t.rows.push_back({b.exchange, b.queue, b.key});
+  return t;
+}
+
+template <class Info>
+result<table> to_table(result<std::vector<Info>> listed) {
+  if (!listed) return listed.error();
+  return to_table(*listed);
+}
+
+result<table> list_groups(const attachment& store, const list_request& request) {
+  auto groups = store.groups();
+  if (groups && request.group) {
+    std::erase_if(*groups, [&](const group_info& g) { return g.name != *request.group; });
+    if (groups->empty()) {
+      return error{errc::unknown_group, fmt::format("list group '{}' of store '{}': there is no such group",
+                                                    *request.group, request.directory.string())};
+    }
+  }
+  return to_table(std::move(groups));
+}
+
+result<table> list(const attachment& store, const list_request& request) {
+  using subject = list_request::subject;
+  switch (request.what) {
+    case subject::topics:
+      return to_table(store.topics());
+    case subject::groups:
+      return list_groups(store, request);
+    case subject::queues:
+      return to_table(store.queues());
+    case subject::exchanges:
+      return to_table(store.exchanges());
+    case subject::bindings:
+      return to_table(store.bindings());
+  }
+  return error{errc::invalid_argument, "list: unknown subject"};
+}
+
+}  // namespace
+
+result<int> run(const list_request& request) {
+  auto store = attachment::open(request.directory);
+  if (!store) return store.error();
+  auto listed = list(*store, request);
+  if (!listed) return listed.error();
+  output out;
+  if (request.json) {
+    write_json(out, *listed);
+  } else {
+    write_aligned(out, *listed);
+  }
+  if (auto written = out.flush(); !written) return written.error();
+  return 0;
+}
+
+}  // namespace levada::cli

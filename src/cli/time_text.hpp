@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <levada/options.hpp>
+#include <levada/types.hpp>
+
+namespace levada::cli {
+
+/// RFC 3339 in UTC with microseconds: "2026-01-31T12:00:00.000000Z".
+[[nodiscard]] std::string to_rfc3339(timestamp time);
+
+/// A date and time of RFC 3339 with any offset from UTC, or nothing when it is not one. Digits of the
+/// second's fraction beyond the sixth are dropped.
+[[nodiscard]] std::optional<timestamp> parse_rfc3339(std::string_view text);
+
+/// Where reading starts, as written on the command line: "earliest", "latest", an offset, a time of RFC 3339,
+/// "@" and seconds since 1970, or "-" and an age in s, m, h or d counted back from `now`. Nothing when it is
+/// none of these. Digits alone are an offset.
+[[nodiscard]] std::optional<start_position> parse_start(std::string_view text, timestamp now);
+
+}  // namespace levada::cli

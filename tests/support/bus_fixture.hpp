@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <support/result_testing.hpp>
+#include <support/temporary_directory.hpp>
+
+#include <levada/levada.hpp>
+
+namespace levada::test {
+
+/// A bus in a fresh directory with a manual clock, and a small vocabulary over it.
+class bus_fixture : public ::testing::Test {
+ protected:
+  static constexpr std::chrono::milliseconds at_once{0};
+
+  bus_fixture() { open(); }
+
+  void open() { bus_.emplace(ok(bus::open(store(), options()))); }
+  void close() { bus_.reset(); }
+  void reopen() {
+    close();
+    open();
+  }
+  [[nodiscard]] bus_options options() const {
+    bus_options o;
+    o.clock = clock_;
+    return o;
+  }
+  [[nodiscard]] std::filesystem::path store() const { return directory_ / "store"; }
+  [[nodiscard]] bus& the_bus() { return *bus_; }
+  [[nodiscard]] manual_clock& the_clock() { return *clock_; }
+
+  /// Joins from the beginning of the log.
+  [[nodiscard]] consumer join(const std::string& group, const std::vector<std::string>& topics,
+                              offset_reset reset = offset_reset::earliest) {
+    consumer_options o;
+    o.reset = reset;
+    return ok(bus_->join(group, topics, o));
+  }
+  /// The values of everything that can be polled at once.
+  static std::vector<std::string> poll_all(consumer& c) {
+    std::vector<std::string> values;
+    for (auto batch = ok(c.poll(at_once)); !batch.empty(); batch = ok(c.poll(at_once))) {
+      for (const auto& r : batch) values.emplace_back(r.value());
+    }
+    return values;
+  }
+  static std::vector<std::string> read_all(replay r) {
+    std::vector<std::string> values;
+    for (auto batch = ok(r.next()); !batch.empty(); batch = ok(r.next())) {
+      for (const auto& record : batch) values.emplace_back(record.value());
+    }
+    return values;
+  }
+  /// The values of all deliveries that can be had at once; they stay unsettled.
+  static std::vector<std::string> receive_all(queue_consumer& c) {
+    std::vector<std::string> values;
+    while (auto d = ok(c.receive(at_once))) values.emplace_back(d->record().value());
+    return values;
+  }
+
+ private:
+  temporary_directory directory_;
+  std::shared_ptr<manual_clock> clock_ = std::make_shared<manual_clock>();
+  std::optional<bus> bus_;
+};
+
+}  // namespace levada::test
