@@ -4,6 +4,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "bus/listing.hpp"
@@ -51,26 +52,39 @@ class attachment::impl {
   result<std::uint64_t> refresh_locked() {
     const std::uint32_t commits = store_.signal.commits();
     if (seen_commits_ && *seen_commits_ == commits) return next_sequence_;
-    // The catalogue first: rows of a log that is declared after it was read wait for the next time.
+    for (std::optional<std::uint64_t> stopped_at;;) {
+      if (auto known = learn_logs(); !known) return known.error();
+      auto extent =
+          log::index_journal(store_.main, next_sequence_, [this](std::uint32_t id) -> log::log_state* {
+            const auto found = logs_.find(id);
+            return found == logs_.end() ? nullptr : found->second.get();
+          });
+      if (!extent) return extent.error();
+      next_sequence_ = extent->next_sequence;
+      if (!extent->unknown_log) break;
+      // The log was declared after the catalogue was read; once more, then.
+      if (stopped_at == next_sequence_) {
+        return error{errc::damaged,
+                     fmt::format("read store '{}': journal row {} belongs to log {}, which does not exist",
+                                 directory_.string(), next_sequence_, *extent->unknown_log)};
+      }
+      stopped_at = next_sequence_;
+    }
+    seen_commits_ = commits;
+    return next_sequence_;
+  }
+
+  result<void> learn_logs() {
     auto txn = storage::read_transaction::begin(store_.main.env());
     if (!txn) return txn.error();
     auto catalog = storage::read_catalog(*txn, store_.main.tables());
     if (!catalog) return catalog.error();
-    txn = error{};  // ends the transaction
     for (const auto& entry : catalog->logs) {
       if (logs_.contains(entry.id)) continue;
       logs_.emplace(entry.id,
                     std::make_shared<log::log_state>(entry.id, entry.name, entry.partitions, entry.exchange));
     }
-    auto extent =
-        log::index_journal(store_.main, next_sequence_, [this](std::uint32_t id) -> log::log_state* {
-          const auto found = logs_.find(id);
-          return found == logs_.end() ? nullptr : found->second.get();
-        });
-    if (!extent) return extent.error();
-    next_sequence_ = extent->next_sequence;
-    seen_commits_ = commits;
-    return next_sequence_;
+    return {};
   }
 
   std::mutex mutex_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -226,6 +227,20 @@ class examination {
   std::map<std::uint32_t, known_log> logs_;
 };
 
+/// For a file that was written while it was walked: the writer may have used pages of the walked snapshot
+/// again, whereas one that a reader pins stays as it is. The writer has the file mapped, so mapping it here
+/// too adds no danger.
+result<storage::page_walk> walk_pinned(const storage::environment& env,
+                                       const std::filesystem::path& data_file) {
+  for (;;) {
+    auto pin = storage::read_transaction::begin(env);
+    if (!pin) return pin.error();
+    auto shape = storage::check_main_file(data_file);
+    if (!shape) return shape.error();
+    if (shape->transaction == pin->id()) return storage::walk_main_file(data_file, *shape);
+  }
+}
+
 }  // namespace
 
 result<check_report> check_store(const std::filesystem::path& directory, const attach_options& options) {
@@ -234,18 +249,33 @@ result<check_report> check_store(const std::filesystem::path& directory, const a
   // What the pages show comes first: LMDB must not map a file that would make it crash.
   auto place = storage::examine_place(directory);
   if (!place) return place.error();
-  if (auto shape = storage::check_main_file(data_file); !shape) {
+  auto shape = storage::check_main_file(data_file);
+  if (!shape) {
     if (shape.error() != errc::damaged) return shape.error();
     report.problems.push_back({"main", shape.error().message()});
     return report;
   }
-  auto walked = storage::walk_main_file(data_file);
+  auto walked = storage::walk_main_file(data_file, *shape);
   if (!walked) return walked.error();
+  std::optional<storage::attached_store> store;
+  if (!walked->problems.empty()) {
+    const auto now = storage::check_main_file(data_file);
+    if (now && now->transaction != shape->transaction) {
+      auto attached = storage::attach_store(directory, options.map_bytes_max);
+      if (!attached) return attached.error();
+      store.emplace(std::move(*attached));
+      walked = walk_pinned(store->main.env(), data_file);
+      if (!walked) return walked.error();
+    }
+  }
   report.pages = walked->pages;
   report.problems = std::move(walked->problems);
   if (!report.problems.empty()) return report;
-  auto store = storage::attach_store(directory, options.map_bytes_max);
-  if (!store) return store.error();
+  if (!store) {
+    auto attached = storage::attach_store(directory, options.map_bytes_max);
+    if (!attached) return attached.error();
+    store.emplace(std::move(*attached));
+  }
   if (auto done = examination{store->main, report}.run(); !done) return done.error();
   return report;
 }

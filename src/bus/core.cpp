@@ -187,6 +187,11 @@ result<void> core::load() {
     return slot == topics_by_id_.end() ? nullptr : &slot->second->state;
   });
   if (!extent) return extent.error();
+  if (extent->unknown_log) {
+    return error{errc::damaged,
+                 fmt::format("open store '{}': journal row {} belongs to log {}, which does not exist",
+                             store_name_, extent->next_sequence, *extent->unknown_log)};
+  }
   next_sequence_ = extent->next_sequence;
   time_floor_ = extent->time_last;
   wall_at_open_ = time().wall().time_since_epoch().count();

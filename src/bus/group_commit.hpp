@@ -73,13 +73,14 @@ class group_commit {
   /// One transaction takes no more than this, so that followers do not wait for ever for one fsync.
   static constexpr std::size_t group_bytes_max = std::size_t{16} << 20;
 
-  [[nodiscard]] std::vector<intent*> collect() const;
+  [[nodiscard]] std::vector<intent*> collect();
 
   commit_engine& engine_;
   const std::size_t pending_bytes_max_;
   std::mutex mutex_;
   std::condition_variable room_;
-  std::deque<intent*> queue_;  // its front leads
+  std::deque<intent*> queue_;   // its front leads
+  std::vector<intent*> spare_;  // room for a group of all that wait
   std::size_t pending_bytes_ = 0;
 };
 

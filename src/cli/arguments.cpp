@@ -22,8 +22,8 @@ that owns the store; `produce` needs the store for itself.)";
 
 constexpr const char* produce_footer =
     R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
-in batches, and whenever no more input is waiting. The store is made if there is none.
-SIGINT, SIGTERM or SIGHUP: stores the whole lines read so far and ends.)";
+in batches, and whenever no more input is waiting. The store is made if there is none. Says nothing when all
+went well. SIGINT, SIGTERM or SIGHUP: stores the whole lines read so far, says how many, and ends.)";
 
 constexpr const char* tail_footer =
     R"(FROM is one of
@@ -37,6 +37,27 @@ constexpr const char* tail_footer =
 Values are written byte for byte, each followed by a newline. Ends at the end of the log unless -f is given.
 With --json each record is an object with topic, partition, offset, timestamp, routing_key, key, value,
 headers and properties; what is not UTF-8 comes as base64 in a field with "_base64" added to its name.)";
+
+/// Help in the words of this program: a usage line that can be typed, options without remarks in capitals.
+class help_format final : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string /*name*/) const override {
+    if (app->get_parent() == nullptr) return "Usage: levada COMMAND [NAME] --dir DIR [options]\n";
+    std::string usage = "Usage: levada " + app->get_name();
+    const auto positional = [](const CLI::Option* o) { return o->get_positional(); };
+    for (const auto* const o : app->get_options(positional)) usage += ' ' + make_option_usage(o);
+    return usage + " --dir DIR [options]\n";
+  }
+  std::string make_option_opts(const CLI::Option* o) const override {
+    return o->get_positional() || o->get_type_size() == 0 ? "" : ' ' + o->get_type_name();
+  }
+  /// Exactly one line break at the end, with a footer and without.
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string help = CLI::Formatter::make_help(app, std::move(name), mode);
+    while (help.ends_with("\n\n")) help.pop_back();
+    return help;
+  }
+};
 
 /// A header as given on the command line.
 std::optional<header> parse_header(const std::string& text) {
@@ -67,26 +88,24 @@ void add_number(CLI::App* command, const std::string& name, std::optional<Number
 class command_line {
  public:
   command_line() : app_{"Looks into and writes to levada stores.", "levada"} {
-    app_.require_subcommand(1);
+    // Commands start with the formatter and the help option that the program has by then; the footer is not
+    // for them.
+    app_.formatter(std::make_shared<help_format>());
+    app_.set_help_flag("-h,--help", "Print this help");
     app_.set_version_flag("--version", fmt::format("levada {}.{}.{}", LEVADA_VERSION_MAJOR,
                                                    LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH));
     app_.get_option("--version")->description("Print the version");
-    app_.set_help_flag("-h,--help", "Print this help");
     using subject = list_request::subject;
-    add_list("topics", "List topics and exchanges' logs by partition", subject::topics);
-    auto* const groups =
-        add_list("groups", "List consumer groups: committed offset, end, lag and member by partition",
-                 subject::groups);
-    groups->add_option("NAME", group_, "Only this group");
-    add_list("queues", "List queues and how many messages they hold", subject::queues);
-    add_list("exchanges", "List exchanges", subject::exchanges);
-    add_list("bindings", "List bindings of queues to exchanges", subject::bindings);
+    add_list("topics", "List topics and exchanges' logs by partition", subject::topics, "Only this topic");
     add_produce();
     add_tail();
-    auto* const check =
-        add_command("check", "Examine the whole store and report what does not hold together");
-    check->callback([this] { asked_ = check_; });
-    // Last, since commands start with the footer that the program has by then.
+    add_list("groups", "List consumer groups: members, committed offset, end and lag by partition",
+             subject::groups, "Only this group");
+    add_list("queues", "List queues and how many messages they hold", subject::queues, "Only this queue");
+    add_list("exchanges", "List exchanges", subject::exchanges, "Only this exchange");
+    add_list("bindings", "List bindings of queues to exchanges", subject::bindings,
+             "Only those of this exchange");
+    add_check();
     app_.footer(program_footer);
   }
 
@@ -94,6 +113,7 @@ class command_line {
     now_ = now;
     try {
       app_.parse(argc, argv);
+      if (app_.get_subcommands().empty()) throw CLI::RequiredError{"a command"};
     } catch (const CLI::ParseError& e) {
       return explain(e, argc > 1 ? argv[1] : "");
     }
@@ -109,20 +129,27 @@ class command_line {
   using real_request = std::variant<list_request, produce_request, tail_request, check_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
-    auto* const command = app_.add_subcommand(name, description);
+    auto* const command = app_.add_subcommand(name, description)->group("Commands");
     command->add_option("--dir", directory_, "The store's directory")->required()->type_name("DIR");
     return command;
   }
 
-  CLI::App* add_list(const char* name, const char* description, list_request::subject what) {
+  void add_list(const char* name, const char* description, list_request::subject what,
+                const char* name_description) {
     auto* const command = add_command(name, description);
+    command->add_option("NAME", name_, name_description);
     command->add_flag("--json", list_.json, "Print one JSON object a line");
     command->callback([this, what, command] {
       list_.what = what;
-      if (command->get_option_no_throw("NAME") != nullptr && command->count("NAME") > 0) list_.group = group_;
+      if (command->count("NAME") > 0) list_.name = name_;
       asked_ = list_;
     });
-    return command;
+  }
+
+  void add_check() {
+    add_command("check", "Examine the whole store and report what does not hold together")->callback([this] {
+      asked_ = check_;
+    });
   }
 
   void add_produce() {
@@ -140,15 +167,15 @@ class command_line {
     command->add_option("--header", headers_, "A header for each record; may be repeated")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
-    command->add_flag("-q,--quiet", produce_.quiet, "Do not say how many records were stored");
     command->callback([this, command] {
       if (command->count("--key-separator") > 0 && produce_.key_separator.empty()) {
         throw CLI::ValidationError{"--key-separator", "must not be empty"};
       }
       for (const auto& text : headers_) {
         auto header = parse_header(text);
-        if (!header)
+        if (!header) {
           throw CLI::ValidationError{"--header", fmt::format("'{}' is not of the form NAME=VALUE", text)};
+        }
         produce_.headers.push_back(std::move(*header));
       }
       produce_.partition = partition();
@@ -162,7 +189,7 @@ class command_line {
     command->add_option("TOPIC", tail_.topic, "The topic, or an exchange for its log")->required();
     command->add_option("--from", from_, "Where to begin; see below")->type_name("FROM");
     add_number(command, "--partition", partition_,
-               "Only this partition; by default all, in the order in which they were stored");
+               "Only this partition; by default all, in the order in which records were stored");
     add_number(command, "-n,--count", tail_.count, "End after so many records");
     command->add_flag("-f,--follow", tail_.follow, "At the end wait for more");
     auto* const json = command->add_flag("--json", tail_.json, "Print one JSON object a line");
@@ -195,25 +222,27 @@ class command_line {
     return partition_id{*partition_};
   }
 
-  request explain(const CLI::ParseError& e, std::string_view first) {
-    const CLI::App* command = &app_;
-    for (const auto* const chosen : app_.get_subcommands()) command = chosen;
+  /// What the program is to do where the command line was not simply taken in: print a text, or say why not.
+  [[nodiscard]] request explain(const CLI::ParseError& e, std::string_view first) const {
+    if (dynamic_cast<const CLI::CallForHelp*>(&e) != nullptr) return text_request{app_.help()};
     if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-      if (dynamic_cast<const CLI::CallForHelp*>(&e) != nullptr) return text_request{app_.help()};
       return text_request{fmt::format("{}\n", e.what())};
     }
-    const bool at_top = command == &app_;
-    if (at_top && !first.empty() && first.front() != '-') {
-      return usage_error{fmt::format("there is no command '{}' (see levada --help)", first)};
+    const auto chosen = app_.get_subcommands();
+    if (!chosen.empty()) {
+      return usage_error{fmt::format("{} (see levada {} --help)", e.what(), chosen.front()->get_name())};
     }
-    return usage_error{
-        fmt::format("{} (see levada {}--help)", e.what(), at_top ? "" : command->get_name() + " ")};
+    const bool is_option = first.starts_with('-');
+    const auto why = first.empty() ? "a command is needed"
+                     : is_option   ? std::string{e.what()}
+                                   : fmt::format("there is no command '{}'", first);
+    return usage_error{fmt::format("{} (see levada --help)", why)};
   }
 
   CLI::App app_;
   timestamp now_;
   std::string directory_;
-  std::string group_;
+  std::string name_;
   std::string from_;
   std::optional<std::uint32_t> partition_;
   std::vector<std::string> headers_;

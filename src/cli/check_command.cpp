@@ -19,8 +19,8 @@ result<int> run(const check_request& request) {
     out.write(fmt::format("{}: {}\n", printable(problem.where), printable(problem.what)));
   }
   if (report->problems.empty()) out.write("no problems found\n");
-  if (auto written = out.flush(); !written) return written.error();
-  if (report->problems.empty()) return 0;
+  auto written = out.finish(0);
+  if (!written || *written != 0 || report->problems.empty()) return written;
   return error{errc::damaged, fmt::format("check store '{}': {} problem{} found", request.directory.string(),
                                           report->problems.size(), report->problems.size() == 1 ? "" : "s")};
 }

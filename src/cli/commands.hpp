@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// The commands. Each does all of its work and returns what the program is to exit with, or the failure to
-/// report.
+/// The commands. Each does all of its work and returns what the program is to end with, above 128 where a
+/// signal is to end it, or the failure to report.
 
 #include <levada/error.hpp>
 

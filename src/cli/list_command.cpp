@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "cli/commands.hpp"
@@ -84,37 +85,47 @@ table to_table(const std::vector<binding_info>& bindings) {
   return t;
 }
 
+/// Keeps what has the name that was asked for, if one was.
 template <class Info>
-result<table> to_table(result<std::vector<Info>> listed) {
-  if (!listed) return listed.error();
-  return to_table(*listed);
+result<std::vector<Info>> select(result<std::vector<Info>> listed, const list_request& request,
+                                 std::string_view kind, errc unknown) {
+  if (!listed || !request.name) return listed;
+  std::erase_if(*listed, [&](const Info& i) { return i.name != *request.name; });
+  if (!listed->empty()) return listed;
+  return error{unknown, fmt::format("list {} '{}' of store '{}': there is none", kind, *request.name,
+                                    request.directory.string())};
 }
 
-result<table> list_groups(const attachment& store, const list_request& request) {
-  auto groups = store.groups();
-  if (groups && request.group) {
-    std::erase_if(*groups, [&](const group_info& g) { return g.name != *request.group; });
-    if (groups->empty()) {
-      return error{errc::unknown_group, fmt::format("list group '{}' of store '{}': there is no such group",
-                                                    *request.group, request.directory.string())};
-    }
+/// Bindings have no names of their own: those of the exchange that was asked for.
+result<std::vector<binding_info>> select_bindings(const attachment& store, const list_request& request) {
+  const auto exchanges = select(store.exchanges(), request, "bindings of exchange", errc::unknown_exchange);
+  if (!exchanges) return exchanges.error();
+  auto bindings = store.bindings();
+  if (bindings && request.name) {
+    std::erase_if(*bindings, [&](const binding_info& b) { return b.exchange != *request.name; });
   }
-  return to_table(std::move(groups));
+  return bindings;
+}
+
+template <class Info>
+result<table> to_table(const result<std::vector<Info>>& listed) {
+  if (!listed) return listed.error();
+  return to_table(*listed);
 }
 
 result<table> list(const attachment& store, const list_request& request) {
   using subject = list_request::subject;
   switch (request.what) {
     case subject::topics:
-      return to_table(store.topics());
+      return to_table(select(store.topics(), request, "topic", errc::unknown_topic));
     case subject::groups:
-      return list_groups(store, request);
+      return to_table(select(store.groups(), request, "group", errc::unknown_group));
     case subject::queues:
-      return to_table(store.queues());
+      return to_table(select(store.queues(), request, "queue", errc::unknown_queue));
     case subject::exchanges:
-      return to_table(store.exchanges());
+      return to_table(select(store.exchanges(), request, "exchange", errc::unknown_exchange));
     case subject::bindings:
-      return to_table(store.bindings());
+      return to_table(select_bindings(store, request));
   }
   return error{errc::invalid_argument, "list: unknown subject"};
 }
@@ -122,9 +133,9 @@ result<table> list(const attachment& store, const list_request& request) {
 }  // namespace
 
 result<int> run(const list_request& request) {
-  auto store = attachment::open(request.directory);
+  const auto store = attachment::open(request.directory);
   if (!store) return store.error();
-  auto listed = list(*store, request);
+  const auto listed = list(*store, request);
   if (!listed) return listed.error();
   output out;
   if (request.json) {
@@ -132,8 +143,7 @@ result<int> run(const list_request& request) {
   } else {
     write_aligned(out, *listed);
   }
-  if (auto written = out.flush(); !written) return written.error();
-  return 0;
+  return out.finish(0);
 }
 
 }  // namespace levada::cli

@@ -8,9 +8,9 @@
 
 namespace levada::cli {
 
-/// Buffered standard output. The first failure sticks: later writes do nothing, and `flush` and `state`
-/// report it. When the reader of a pipe has gone, the process ends as SIGPIPE ends it, also where that signal
-/// is ignored. Does not flush on destruction. Not safe to share between threads.
+/// Buffered standard output. The first failure sticks: later writes do nothing, and `finish` tells. Once a
+/// signal has asked the program to end, a reader that does not read is waited for only briefly. Does not
+/// flush on destruction. Not safe to share between threads.
 class output {
  public:
   output();
@@ -23,12 +23,16 @@ class output {
   void write(char c) { write({&c, 1}); }
 
   /// Hands everything over to the operating system.
-  [[nodiscard]] result<void> flush();
-  /// The first failure, if there was one.
-  [[nodiscard]] result<void> state() const;
-  /// Ends the process as SIGPIPE does if the output is a pipe that nobody can read any more. For programs
-  /// that wait long between two writes.
-  void end_without_reader() const;
+  void flush();
+  /// Fails if the output is a pipe that nobody can read any more. For programs that wait long between two
+  /// writes.
+  void look_for_reader();
+  /// Whether nothing that is written arrives any more.
+  [[nodiscard]] bool failed() const noexcept { return failure_ != 0; }
+
+  /// Flushes, and returns what the program is to end with: `status`, or that of SIGPIPE where nobody reads
+  /// any more, or why writing failed.
+  [[nodiscard]] result<int> finish(int status);
 
  private:
   static constexpr std::size_t capacity = std::size_t{128} << 10;
@@ -38,7 +42,7 @@ class output {
 
   std::unique_ptr<char[]> buffer_;
   std::size_t used_ = 0;
-  int failure_ = 0;  // errno of the first write that failed
+  int failure_ = 0;  // errno of the first write that failed; EINTR when a signal ended the waiting
 };
 
 }  // namespace levada::cli

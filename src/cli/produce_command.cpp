@@ -92,7 +92,7 @@ result<void> publish_and_fail(line_publisher& to, error why) {
   return why;
 }
 
-/// Stores lines until the input ends or a signal comes.
+/// Stores lines until the input ends or a signal comes; a line that has not come whole by then is dropped.
 result<void> store_lines(line_reader& from, line_publisher& to, const stop_signals& stop) {
   for (;;) {
     while (const auto line = from.take()) {
@@ -126,7 +126,7 @@ std::string count_of_records(std::uint64_t n) {
 }  // namespace
 
 result<int> run(const produce_request& request) {
-  const stop_signals stop;
+  const stop_signals stop{stop_signals::waiting_call::restarted};
   const bus_options options;
   auto store = bus::open(request.directory, options);
   if (!store) return store.error();
@@ -139,10 +139,9 @@ result<int> run(const produce_request& request) {
                                                   count_of_records(publisher.stored()))};
   }
   if (auto closed = store->close(); !closed) return closed.error();
-  if (!request.quiet) {
-    report(fmt::format("{} stored in topic '{}'", count_of_records(publisher.stored()), request.topic));
-  }
-  return stop.requested() ? stop.exit_status() : 0;
+  if (lines.at_end()) return 0;
+  report(fmt::format("interrupted; {} stored", count_of_records(publisher.stored())));
+  return stop.exit_status();
 }
 
 }  // namespace levada::cli

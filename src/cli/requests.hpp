@@ -18,8 +18,8 @@ struct list_request {
 
   subject what = subject::topics;
   std::filesystem::path directory;
-  /// The one group to show.
-  std::optional<std::string> group;
+  /// The one object to show; for bindings, the exchange whose to show.
+  std::optional<std::string> name;
   bool json = false;
 };
 
@@ -33,7 +33,6 @@ struct produce_request {
   /// Parts key and value; empty for lines that are values only.
   std::string key_separator;
   std::vector<header> headers;
-  bool quiet = false;
 };
 
 /// What `levada tail` is asked for.

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 
 namespace levada::cli {
@@ -18,9 +19,6 @@ std::array<int, 2> wake_pipe{-1, -1};
 
 constexpr std::array stopping{SIGINT, SIGTERM, SIGHUP};
 
-// Restarting keeps the system calls of a commit whole; whoever waits asks for the signal by itself.
-constexpr int once_with_restart = static_cast<int>(SA_RESTART | SA_RESETHAND);
-
 void receive(int signal_number) {
   const int saved = errno;
   received = signal_number;
@@ -30,31 +28,53 @@ void receive(int signal_number) {
   errno = saved;
 }
 
-/// Sets what happens on the signal, unless it is ignored.
-void handle(int signal_number, void (*handler)(int), int flags) {
+void handle(int signal_number, void (*handler)(int), int flags) noexcept {
   struct sigaction action {};
-  if (::sigaction(signal_number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) return;
-  action = {};
   action.sa_handler = handler;
   action.sa_flags = flags;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(signal_number, &action, nullptr);
 }
 
+bool is_ignored(int signal_number) noexcept {
+  struct sigaction action {};
+  return ::sigaction(signal_number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
-stop_signals::stop_signals() {
+void ignore_write_signals() noexcept {
+  for (const int s : {SIGPIPE, SIGXFSZ}) handle(s, SIG_IGN, 0);
+}
+
+void die_of(int signal_number) noexcept {
+  handle(signal_number, SIG_DFL, 0);
+  sigset_t alone;
+  ::sigemptyset(&alone);
+  ::sigaddset(&alone, signal_number);
+  ::sigprocmask(SIG_UNBLOCK, &alone, nullptr);
+  ::raise(signal_number);
+  std::_Exit(status_after(signal_number));
+}
+
+stop_signals::stop_signals(waiting_call what) {
   if (wake_pipe[0] < 0 && ::pipe2(wake_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     throw std::system_error{errno, std::generic_category(), "make a pipe for signals"};
   }
-  for (const int s : stopping) handle(s, receive, once_with_restart);
+  int flags = static_cast<int>(SA_RESETHAND);
+  if (what == waiting_call::restarted) flags |= SA_RESTART;
+  for (const int s : stopping) {
+    if (!is_ignored(s)) handle(s, receive, flags);
+  }
 }
 
 stop_signals::~stop_signals() {
-  for (const int s : stopping) handle(s, SIG_DFL, 0);
+  for (const int s : stopping) {
+    if (!is_ignored(s)) handle(s, SIG_DFL, 0);
+  }
 }
 
-bool stop_signals::requested() const noexcept {
+bool stop_signals::requested() noexcept {
   return received != 0;
 }
 
@@ -63,7 +83,7 @@ int stop_signals::descriptor() const noexcept {
 }
 
 int stop_signals::exit_status() const noexcept {
-  return 128 + received;
+  return status_after(received);
 }
 
 }  // namespace levada::cli

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -29,23 +27,24 @@ void write_record(output& out, const record_view& r, const tail_request& request
 }
 
 /// Writes the records of `pass` until there are no more, or the program is to end.
-result<void> write_records(output& out, replay& pass, const tail_request& request, const stop_signals& stop) {
+result<void> write_records(output& out, replay& pass, const tail_request& request) {
   const auto timeout = request.follow ? attention_interval : std::chrono::milliseconds{0};
   std::uint64_t left = request.count.value_or(std::numeric_limits<std::uint64_t>::max());
-  while (left > 0 && !stop.requested()) {
+  const auto is_over = [&] { return left == 0 || out.failed() || stop_signals::requested(); };
+  while (!is_over()) {
     auto batch = pass.next(timeout);
     if (!batch) return batch.error();
     if (batch->empty()) {
       if (!request.follow) return {};
-      out.end_without_reader();
+      out.look_for_reader();
       continue;
     }
     for (const record_view& r : *batch) {
-      if (left == 0 || stop.requested()) break;
+      if (is_over()) break;
       write_record(out, r, request);
       --left;
     }
-    if (auto written = request.follow ? out.flush() : out.state(); !written) return written;
+    if (request.follow) out.flush();
   }
   return {};
 }
@@ -53,18 +52,17 @@ result<void> write_records(output& out, replay& pass, const tail_request& reques
 }  // namespace
 
 result<int> run(const tail_request& request) {
-  const stop_signals stop;
+  const stop_signals stop{stop_signals::waiting_call::interrupted};
   auto store = attachment::open(request.directory);
   if (!store) return store.error();
   auto pass = store->replay(request.topic, {.from = request.from, .partition = request.partition});
   if (!pass) return pass.error();
   output out;
-  auto done = write_records(out, *pass, request, stop);
+  const auto done = write_records(out, *pass, request);
   // What came before a failure to read is worth having too.
-  auto written = out.flush();
+  auto written = out.finish(stop.requested() ? stop.exit_status() : 0);
   if (!done) return done.error();
-  if (!written) return written.error();
-  return stop.requested() ? stop.exit_status() : 0;
+  return written;
 }
 
 }  // namespace levada::cli

@@ -140,8 +140,8 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, b
   return {};
 }
 
-result<void> journal_reader::read_partition(const log_state& log, std::uint32_t partition, std::uint64_t& from,
-                                            batch_builder& out) {
+result<void> journal_reader::read_partition(const log_state& log, std::uint32_t partition,
+                                            std::uint64_t& from, batch_builder& out) {
   const std::uint64_t end = log.end(partition);
   while (from < end && !out.full()) {
     std::vector<log_index::entry> entries;

@@ -18,13 +18,13 @@ class journal_reader {
  public:
   [[nodiscard]] static result<journal_reader> open(const storage::main_environment& main);
 
-  /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until the
-  /// batch is full. Moves `from` behind what it adds, also when it fails after that.
-  [[nodiscard]] result<void> read_partition(const log_state& log, std::uint32_t partition, std::uint64_t& from,
-                                            batch_builder& out);
+  /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until
+  /// the batch is full. Moves `from` behind what it adds, also when it fails after that.
+  [[nodiscard]] result<void> read_partition(const log_state& log, std::uint32_t partition,
+                                            std::uint64_t& from, batch_builder& out);
   /// Adds records of all partitions in commit order, from row `from` up to but not including row `until`, or
-  /// until the batch is full. Records before `not_before` (microseconds) are left out. Moves `from` behind what
-  /// it adds or passes over, also when it fails after that.
+  /// until the batch is full. Records before `not_before` (microseconds) are left out. Moves `from` behind
+  /// what it adds or passes over, also when it fails after that.
   [[nodiscard]] result<void> read_log(const log_state& log, std::uint64_t& from, std::uint64_t until,
                                       std::int64_t not_before, batch_builder& out);
   /// The offset of the first record of a partition at or after `time`; its end when there is none.

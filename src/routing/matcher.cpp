@@ -58,7 +58,8 @@ bool matcher::add(std::string_view key, destination to) {
   return added;
 }
 
-bool matcher::remove_path(node& at, const std::vector<std::string_view>& words, std::size_t i, destination to) {
+bool matcher::remove_path(node& at, const std::vector<std::string_view>& words, std::size_t i,
+                          destination to) {
   if (i == words.size()) return erase_sorted(at.here, to);
   auto* const next = child(at, words[i], false);
   if (next == nullptr || !remove_path(**next, words, i + 1, to)) return false;
@@ -107,8 +108,8 @@ void matcher::remove_all(destination to) {
 }
 
 void matcher::match_topic(std::string_view routing_key, std::vector<destination>& out) const {
-  // A place in the trie is held at most once per word, so that many `#` cannot multiply the work. A node under `#`
-  // stays a place for as long as words come, since it stands for any number of them.
+  // A place in the trie is held at most once per word, so that many `#` cannot multiply the work. A node
+  // under `#` stays a place for as long as words come, since it stands for any number of them.
   std::vector<const node*> places;
   std::vector<const node*> next;
   const auto reach = [](std::vector<const node*>& set, const node* at) {

@@ -29,9 +29,9 @@ class matcher {
   bool remove(std::string_view key, destination to);
   void remove_all(destination to);
 
-  /// Replaces `out` by the destinations of a message, each once, ascending. For a topic exchange the patterns are
-  /// a trie over words, walked with the set of places that the words so far can lead to: time is bounded by
-  /// (words of the key) x (nodes of the trie that can match), whatever the number of `#`.
+  /// Replaces `out` by the destinations of a message, each once, ascending. For a topic exchange the patterns
+  /// are a trie over words, walked with the set of places that the words so far can lead to: time is bounded
+  /// by (words of the key) x (nodes of the trie that can match), whatever the number of `#`.
   void match(std::string_view routing_key, std::vector<destination>& out) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

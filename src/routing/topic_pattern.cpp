@@ -18,7 +18,8 @@ bool topic_matches(std::string_view pattern, std::string_view routing_key) {
       std::fill(first, reached.end(), 1);
       continue;
     }
-    for (std::size_t i = key.size(); i > 0; --i) reached[i] = reached[i - 1] != 0 && (word == "*" || word == key[i - 1]);
+    for (std::size_t i = key.size(); i > 0; --i)
+      reached[i] = reached[i - 1] != 0 && (word == "*" || word == key[i - 1]);
     reached[0] = 0;
   }
   return reached.back() != 0;

@@ -5,7 +5,8 @@
 
 namespace levada::routing {
 
-/// Calls `each(word)` for the words of a routing or binding key, which are parted by dots. The empty key has none;
+/// Calls `each(word)` for the words of a routing or binding key, which are parted by dots. The empty key has
+/// none;
 /// "." has two empty ones.
 template <class Each>
 void for_each_word(std::string_view key, Each each) {

@@ -88,6 +88,8 @@ class transaction {
 class read_transaction : public transaction {
  public:
   [[nodiscard]] static result<read_transaction> begin(const environment& env);
+  /// The transaction that wrote the snapshot.
+  [[nodiscard]] std::uint64_t id() const noexcept { return mdb_txn_id(txn_.get()); }
 
  private:
   using transaction::transaction;

@@ -40,7 +40,7 @@ result<main_tables> open_tables(MDB_env* env, unsigned transaction_flags, unsign
 
 result<main_environment> main_environment::open(const std::filesystem::path& directory,
                                                 const environment_options& options) {
-  if (auto shape = check_main_file(directory / "data.mdb"); !shape) return shape.error();
+  if (auto sound = verify_main_file(directory / "data.mdb"); !sound) return sound.error();
   auto env = environment::open(directory, options);
   if (!env) return env.error();
   auto tables = open_tables(env->get(), MDB_RDONLY, 0);

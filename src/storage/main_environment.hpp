@@ -20,8 +20,8 @@ struct main_tables {
 /// The main environment with its tables open. Safe to share between threads.
 class main_environment {
  public:
-  /// Opens an existing one, after its size has been checked against its meta page: LMDB would map a truncated
-  /// file and die of SIGBUS.
+  /// Opens an existing one, after every page of it was checked (`verify_main_file`): LMDB would map a
+  /// truncated or damaged file and die of it.
   [[nodiscard]] static result<main_environment> open(const std::filesystem::path& directory,
                                                      const environment_options& options);
   /// Makes the files and empty tables in an empty directory.

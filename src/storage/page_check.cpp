@@ -1,5 +1,516 @@
 #include "storage/page_check.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "storage/errors.hpp"
+#include "storage/lmdb.hpp"
+#include "storage/unique_fd.hpp"
+
 namespace levada::storage {
-result<main_file_shape> check_main_file(const std::filesystem::path&) { return main_file_shape{4096, 0, 0}; }
-result<page_walk> walk_main_file(const std::filesystem::path&) { return page_walk{}; }
+namespace {
+
+// The layout of LMDB's data file, version 1, on a 64-bit little-endian machine, as lmdb.h and mdb.c of 0.9
+// define it. Every page begins with its number (8 bytes), 2 bytes of padding, flags (2) and the bounds of its
+// free space (2 + 2), which in an overflow page are its number of pages (4).
+constexpr std::size_t page_header_size = 16;
+constexpr std::size_t meta_size = 136;
+constexpr std::size_t node_header_size = 8;
+constexpr std::uint32_t meta_magic = 0xBEEFC0DE;
+constexpr std::uint32_t meta_version = 1;
+constexpr std::uint64_t no_page = ~std::uint64_t{0};
+constexpr std::uint64_t meta_pages = 2;
+constexpr std::size_t key_size_max = 511;
+constexpr std::size_t depth_max = 32;
+constexpr std::size_t problems_max = 1000;
+
+enum page_flags : std::uint16_t { branch = 0x01, leaf = 0x02, overflow = 0x04, meta = 0x08 };
+enum node_flags : std::uint16_t { big_data = 0x01, sub_tree = 0x02 };
+constexpr std::uint16_t integer_keys = 0x08;
+
+template <class T>
+T load(const std::byte* at) noexcept {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+/// LMDB's record of one tree.
+struct tree {
+  std::uint32_t pad;  ///< of the tree of free pages: the page size
+  std::uint16_t flags;
+  std::uint16_t depth;
+  std::uint64_t branch_pages;
+  std::uint64_t leaf_pages;
+  std::uint64_t overflow_pages;
+  std::uint64_t entries;
+  std::uint64_t root;
+};
+static_assert(sizeof(tree) == 48);
+
+struct meta_page {
+  std::uint32_t magic;
+  std::uint32_t version;
+  std::uint64_t address;
+  std::uint64_t map_size;
+  tree free;
+  tree main;
+  std::uint64_t last_page;
+  std::uint64_t transaction;
+};
+static_assert(sizeof(meta_page) == meta_size);
+
+/// Reads exactly `size` bytes, or says why not: an errno value, or -1 for the end of the file.
+int read_at(int fd, std::uint64_t offset, std::byte* to, std::size_t size) noexcept {
+  while (size > 0) {
+    const ssize_t n = ::pread(fd, to, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) return -1;
+    to += n;
+    offset += static_cast<std::uint64_t>(n);
+    size -= static_cast<std::size_t>(n);
+  }
+  return 0;
+}
+
+error damaged(const std::filesystem::path& file, std::string_view what) {
+  return {errc::damaged, fmt::format("check '{}': {}", file.string(), what)};
+}
+
+result<unique_fd> open_file(const std::filesystem::path& file) {
+  unique_fd fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (fd) return fd;
+  if (errno == ENOENT) return damaged(file, "the store has lost this file");
+  return system_error(errno, "open", file);
+}
+
+/// One walk over one snapshot.
+class walk {
+ public:
+  walk(int fd, const std::filesystem::path& file, const main_file_shape& shape)
+      : fd_{fd},
+        file_{file},
+        page_size_{static_cast<std::size_t>(shape.page_size)},
+        file_pages_{shape.file_pages},
+        page_end_{std::min(shape.last_page + 1, shape.file_pages)},
+        free_page_end_{shape.last_page + 1},
+        used_(shape.file_pages) {}
+
+  result<page_walk> run(const main_file_shape& shape) {
+    for (std::uint64_t page = 0; page < meta_pages; ++page) take(page, free_page_end_, "a meta page");
+    const tree free = std::bit_cast<tree>(shape.trees[0]);
+    const tree main = std::bit_cast<tree>(shape.trees[1]);
+    if (auto done = walk_tree(free, content::free_pages, "list of free pages"); !done) return done.error();
+    if (auto done = walk_tree(main, content::tables, "list of tables"); !done) return done.error();
+    for (std::size_t i = 0; i < tables_.size() && !full(); ++i) {
+      const auto [name, table] = tables_[i];
+      if (auto done = walk_tree(table, content::values, fmt::format("table '{}'", name)); !done) {
+        return done.error();
+      }
+    }
+    // Space at the end that was taken and given back within one transaction is never written.
+    if (found_.problems.empty() && free_page_end_ > file_pages_ &&
+        beyond_file_ != free_page_end_ - file_pages_) {
+      problem("the file", file_pages_, fmt::format("it ends here, and should hold {} pages", free_page_end_));
+    }
+    return std::move(found_);
+  }
+
+ private:
+  enum class content { free_pages, tables, values };
+
+  struct place {
+    std::uint64_t page;
+    std::size_t depth;
+    std::string low;  ///< no key in the subtree is less; empty: unbounded
+  };
+  struct counts {
+    std::uint64_t branch = 0;
+    std::uint64_t leaf = 0;
+    std::uint64_t overflow = 0;
+    std::uint64_t entries = 0;
+  };
+
+  [[nodiscard]] bool full() const noexcept { return found_.problems.size() >= problems_max; }
+
+  void problem(std::string_view where, std::uint64_t page, std::string_view what) {
+    if (!full()) found_.problems.push_back({"main", fmt::format("{}, page {}: {}", where, page, what)});
+  }
+
+  /// Takes a page for one purpose. False where it does not exist, or serves another purpose already.
+  bool take(std::uint64_t page, std::uint64_t end, std::string_view where) {
+    if (page >= end) {
+      problem(where, page, fmt::format("it lies beyond the end, {}", end));
+      return false;
+    }
+    ++found_.pages;
+    if (page >= file_pages_) {
+      ++beyond_file_;
+      return true;
+    }
+    if (used_[page]) {
+      problem(where, page, "it is used twice");
+      return false;
+    }
+    used_[page] = true;
+    return true;
+  }
+
+  result<void> walk_tree(const tree& t, content what, const std::string& where) {
+    if (t.root == no_page) {
+      if (t.depth != 0 || t.entries != 0) problem(where, t.root, "it has entries but no root");
+      return {};
+    }
+    if (t.depth == 0 || t.depth > depth_max) {
+      problem(where, t.root, fmt::format("a depth of {} is impossible", t.depth));
+      return {};
+    }
+    const bool numeric = what == content::free_pages || (t.flags & integer_keys) != 0;
+    counts seen;
+    std::optional<std::string> previous;
+    // Depth first and from left to right, so that keys come in order.
+    std::vector<place> left{{t.root, 1, {}}};
+    while (!left.empty() && !full()) {
+      const place at = std::move(left.back());
+      left.pop_back();
+      if (!take(at.page, page_end_, where)) continue;
+      page_.resize(page_size_);
+      if (auto done = read_pages(at.page, 1, page_, where); !done || !*done) {
+        if (!done) return done.error();
+        continue;
+      }
+      const bool is_leaf = at.depth == t.depth;
+      if (!check_page(page_, at.page, is_leaf ? leaf : branch, where)) continue;
+      if (auto done = is_leaf ? walk_leaf(at, what, numeric, where, previous, seen)
+                              : walk_branch(at, numeric, where, left, seen);
+          !done) {
+        return done;
+      }
+    }
+    if (full() || !found_.problems.empty()) return {};
+    if (seen.branch != t.branch_pages || seen.leaf != t.leaf_pages || seen.overflow != t.overflow_pages ||
+        seen.entries != t.entries) {
+      problem(where, t.root,
+              fmt::format("it has {} + {} + {} pages and {} entries, where {} + {} + {} and {} are on record",
+                          seen.branch, seen.leaf, seen.overflow, seen.entries, t.branch_pages, t.leaf_pages,
+                          t.overflow_pages, t.entries));
+    }
+    return {};
+  }
+
+  /// Whether the pages could be read in full.
+  result<bool> read_pages(std::uint64_t page, std::uint64_t count, std::vector<std::byte>& to,
+                          std::string_view where) {
+    const int failure =
+        read_at(fd_, page * page_size_, to.data(), static_cast<std::size_t>(count) * page_size_);
+    if (failure > 0) return system_error(failure, "read", file_);
+    if (failure < 0) problem(where, page, "the file ends before it");
+    return failure == 0;
+  }
+
+  bool check_page(const std::vector<std::byte>& page_bytes, std::uint64_t page, page_flags kind,
+                  std::string_view where) {
+    if (load<std::uint64_t>(page_bytes.data()) != page) {
+      problem(where, page, fmt::format("it says that it is page {}", load<std::uint64_t>(page_bytes.data())));
+      return false;
+    }
+    if (load<std::uint16_t>(page_bytes.data() + 10) != kind) {
+      problem(where, page,
+              fmt::format("its kind is {:#x}, {:#x} was expected",
+                          load<std::uint16_t>(page_bytes.data() + 10), static_cast<unsigned>(kind)));
+      return false;
+    }
+    if (kind == overflow) return true;
+    const std::size_t lower = load<std::uint16_t>(page_bytes.data() + 12);
+    const std::size_t upper = load<std::uint16_t>(page_bytes.data() + 14);
+    if (lower < page_header_size || lower > upper || upper > page_size_ || lower % 2 != 0) {
+      problem(where, page, fmt::format("its bounds {} and {} are impossible", lower, upper));
+      return false;
+    }
+    return true;
+  }
+
+  [[nodiscard]] static std::size_t nodes_in(const std::vector<std::byte>& page_bytes) noexcept {
+    return (load<std::uint16_t>(page_bytes.data() + 12) - page_header_size) / 2;
+  }
+
+  /// A node of the current page, within its bounds.
+  struct node {
+    std::uint16_t low = 0;
+    std::uint16_t high = 0;
+    std::uint16_t flags = 0;
+    std::string_view key;
+    const std::byte* value = nullptr;
+    std::size_t room = 0;  ///< bytes from `value` to the end of the page
+  };
+  std::optional<node> node_at(std::size_t index, std::uint64_t page, std::string_view where) {
+    const std::size_t upper = load<std::uint16_t>(page_.data() + 14);
+    const std::size_t at = load<std::uint16_t>(page_.data() + page_header_size + 2 * index);
+    if (at < upper || at % 2 != 0 || at + node_header_size > page_size_) {
+      problem(where, page, fmt::format("its node {} lies outside of it", index));
+      return std::nullopt;
+    }
+    const std::byte* const start = page_.data() + at;
+    node n;
+    n.low = load<std::uint16_t>(start);
+    n.high = load<std::uint16_t>(start + 2);
+    n.flags = load<std::uint16_t>(start + 4);
+    const std::size_t key_size = load<std::uint16_t>(start + 6);
+    if (key_size > key_size_max || at + node_header_size + key_size > page_size_) {
+      problem(where, page, fmt::format("the key of its node {} has {} bytes", index, key_size));
+      return std::nullopt;
+    }
+    n.key = {reinterpret_cast<const char*>(start) + node_header_size, key_size};
+    n.value = start + node_header_size + key_size;
+    n.room = page_size_ - at - node_header_size - key_size;
+    return n;
+  }
+
+  /// LMDB's order of keys: numbers in the list of free pages, bytes everywhere else.
+  static bool less(bool numeric, std::string_view a, std::string_view b) noexcept {
+    if (numeric && a.size() == sizeof(std::uint64_t) && b.size() == sizeof(std::uint64_t)) {
+      return load<std::uint64_t>(reinterpret_cast<const std::byte*>(a.data())) <
+             load<std::uint64_t>(reinterpret_cast<const std::byte*>(b.data()));
+    }
+    return a < b;
+  }
+
+  result<void> walk_branch(const place& at, bool numeric, std::string_view where, std::vector<place>& left,
+                           counts& seen) {
+    ++seen.branch;
+    const std::size_t count = nodes_in(page_);
+    if (count < 2) problem(where, at.page, fmt::format("a branch with {} children", count));
+    std::vector<place> children;
+    std::optional<std::string_view> previous;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto n = node_at(i, at.page, where);
+      if (!n) return {};
+      // The first key of a branch stands for "everything before the second" and is not kept up to date.
+      if (i > 0) {
+        if (numeric && n->key.size() != sizeof(std::uint64_t)) {
+          problem(where, at.page, fmt::format("the key of its node {} has {} bytes", i, n->key.size()));
+          return {};
+        }
+        if ((previous && !less(numeric, *previous, n->key)) ||
+            (!at.low.empty() && less(numeric, n->key, at.low))) {
+          problem(where, at.page, fmt::format("the key of its node {} is out of order", i));
+          return {};
+        }
+        previous = n->key;
+      }
+      const std::uint64_t child = n->low | std::uint64_t{n->high} << 16 | std::uint64_t{n->flags} << 32;
+      children.push_back({child, at.depth + 1, i > 0 ? std::string{n->key} : at.low});
+    }
+    left.insert(left.end(), std::make_move_iterator(children.rbegin()),
+                std::make_move_iterator(children.rend()));
+    return {};
+  }
+
+  result<void> walk_leaf(const place& at, content what, bool numeric, const std::string& where,
+                         std::optional<std::string>& previous, counts& seen) {
+    ++seen.leaf;
+    const std::size_t count = nodes_in(page_);
+    if (count == 0) problem(where, at.page, "an empty leaf");
+    for (std::size_t i = 0; i < count && !full(); ++i) {
+      const auto n = node_at(i, at.page, where);
+      if (!n) return {};
+      ++seen.entries;
+      if (numeric && n->key.size() != sizeof(std::uint64_t)) {
+        problem(where, at.page, fmt::format("the key of its node {} has {} bytes", i, n->key.size()));
+        return {};
+      }
+      if ((previous && !less(numeric, *previous, n->key)) ||
+          (!at.low.empty() && less(numeric, n->key, at.low))) {
+        problem(where, at.page, fmt::format("the key of its node {} is out of order", i));
+        return {};
+      }
+      previous = n->key;
+      const std::size_t size = n->low | std::size_t{n->high} << 16;
+      const bool big = (n->flags & big_data) != 0;
+      if (!big && size > n->room) {
+        problem(where, at.page, fmt::format("the value of its node {} has {} bytes", i, size));
+        return {};
+      }
+      if (big && n->room < sizeof(std::uint64_t)) {
+        problem(where, at.page, fmt::format("its node {} lies outside of it", i));
+        return {};
+      }
+      switch (what) {
+        case content::values:
+          // Values that do not fit a page are never written to tables.
+          if (n->flags != 0) {
+            problem(where, at.page, fmt::format("its node {} is of kind {:#x}", i, n->flags));
+            return {};
+          }
+          break;
+        case content::tables: {
+          if (n->flags != sub_tree || size != sizeof(tree)) {
+            problem(where, at.page, fmt::format("its node {} is no table", i));
+            return {};
+          }
+          const tree table = load<tree>(n->value);
+          if (table.flags != 0) {
+            problem(where, at.page,
+                    fmt::format("table '{}' has the unknown flags {:#x}", n->key, table.flags));
+            return {};
+          }
+          tables_.emplace_back(n->key, table);
+          break;
+        }
+        case content::free_pages:
+          if ((n->flags & ~big_data) != 0) {
+            problem(where, at.page, fmt::format("its node {} is of kind {:#x}", i, n->flags));
+            return {};
+          }
+          if (auto done = big ? walk_overflow(load<std::uint64_t>(n->value), size, where, seen)
+                              : take_free_pages(n->value, size, at.page, where);
+              !done) {
+            return done;
+          }
+          break;
+      }
+    }
+    return {};
+  }
+
+  /// A value that lies on pages of its own: only the list of free pages has such.
+  result<void> walk_overflow(std::uint64_t page, std::size_t size, std::string_view where, counts& seen) {
+    const std::uint64_t pages = (page_header_size + size + page_size_ - 1) / page_size_;
+    if (page >= page_end_ || pages > page_end_ - page) {
+      problem(where, page, fmt::format("its {} pages lie beyond the end, {}", pages, page_end_));
+      return {};
+    }
+    for (std::uint64_t i = 0; i < pages; ++i) {
+      if (!take(page + i, page_end_, where)) return {};
+    }
+    seen.overflow += pages;
+    std::vector<std::byte> run(static_cast<std::size_t>(pages) * page_size_);
+    if (auto done = read_pages(page, pages, run, where); !done || !*done) {
+      if (!done) return done.error();
+      return {};
+    }
+    if (!check_page(run, page, overflow, where)) return {};
+    if (load<std::uint32_t>(run.data() + 12) != pages) {
+      problem(
+          where, page,
+          fmt::format("it says that it has {} pages, not {}", load<std::uint32_t>(run.data() + 12), pages));
+      return {};
+    }
+    return take_free_pages(run.data() + page_header_size, size, page, where);
+  }
+
+  /// An entry of the list of free pages: their number, then the pages in falling order.
+  result<void> take_free_pages(const std::byte* value, std::size_t size, std::uint64_t page,
+                               std::string_view where) {
+    const std::uint64_t count = size < 8 ? 0 : load<std::uint64_t>(value);
+    if (size < 8 || size % 8 != 0 || count > size / 8 - 1) {
+      problem(where, page, fmt::format("an entry of {} bytes cannot hold {} pages", size, count));
+      return {};
+    }
+    std::uint64_t above = no_page;
+    for (std::uint64_t i = 1; i <= count; ++i) {
+      const auto free = load<std::uint64_t>(value + 8 * i);
+      if (free >= above) {
+        problem(where, page, "its pages are out of order");
+        return {};
+      }
+      above = free;
+      if (!take(free, free_page_end_, where)) return {};
+    }
+    return {};
+  }
+
+  const int fd_;
+  const std::filesystem::path& file_;
+  const std::size_t page_size_;
+  const std::uint64_t file_pages_;
+  const std::uint64_t page_end_;       ///< behind the last page that can be read
+  const std::uint64_t free_page_end_;  ///< behind the last page that can be free
+  std::vector<bool> used_;             ///< of the pages in the file
+  std::uint64_t beyond_file_ = 0;      ///< free pages that the file does not reach
+  std::vector<std::byte> page_;
+  std::vector<std::pair<std::string, tree>> tables_;
+  page_walk found_;
+};
+
+}  // namespace
+
+result<main_file_shape> check_main_file(const std::filesystem::path& data_file) {
+  const auto fd = open_file(data_file);
+  if (!fd) return fd.error();
+  struct stat info {};
+  if (::fstat(fd->get(), &info) != 0) return system_error(errno, "examine", data_file);
+  if (!S_ISREG(info.st_mode)) return damaged(data_file, "it is no file");
+
+  main_file_shape shape;
+  std::optional<meta_page> newest;
+  for (std::uint64_t i = 0; i < meta_pages; ++i) {
+    std::array<std::byte, page_header_size + meta_size> head{};
+    const int failure = read_at(fd->get(), i * shape.page_size, head.data(), head.size());
+    if (failure > 0) return system_error(failure, "read", data_file);
+    if (failure < 0) return damaged(data_file, fmt::format("it ends before meta page {}", i));
+    const auto m = load<meta_page>(head.data() + page_header_size);
+    if (m.magic != meta_magic || (load<std::uint16_t>(head.data() + 10) & meta) == 0) {
+      return damaged(data_file, "it is no LMDB data file");
+    }
+    if (m.version != meta_version) {
+      return damaged(data_file, fmt::format("LMDB's data format {} is not known", m.version));
+    }
+    const std::uint64_t page_size = m.free.pad;
+    if (!std::has_single_bit(page_size) || page_size < 512 || page_size > 65'536 ||
+        (i > 0 && page_size != shape.page_size)) {
+      return damaged(data_file, fmt::format("pages of {} bytes are impossible", page_size));
+    }
+    shape.page_size = page_size;
+    if (!newest || m.transaction > newest->transaction) newest = m;
+  }
+  shape.file_pages = static_cast<std::uint64_t>(info.st_size) / shape.page_size;
+  shape.last_page = newest->last_page;
+  shape.transaction = newest->transaction;
+  shape.trees = {std::bit_cast<std::array<std::byte, 48>>(newest->free),
+                 std::bit_cast<std::array<std::byte, 48>>(newest->main)};
+  if (shape.file_pages < meta_pages) return damaged(data_file, "it ends before its second page");
+  // LMDB multiplies this by the page size.
+  if (shape.last_page < meta_pages - 1 || shape.last_page >= std::uint64_t{1} << 47) {
+    return damaged(data_file, fmt::format("{} as its last page is impossible", shape.last_page));
+  }
+  for (const tree& t : {newest->free, newest->main}) {
+    if (t.root != no_page &&
+        (t.root < meta_pages || t.root > shape.last_page || t.root >= shape.file_pages)) {
+      return damaged(data_file, fmt::format("its {} pages do not hold its root, page {}; it was cut off",
+                                            shape.file_pages, t.root));
+    }
+  }
+  return shape;
+}
+
+result<page_walk> walk_main_file(const std::filesystem::path& data_file, const main_file_shape& shape) {
+  const auto fd = open_file(data_file);
+  if (!fd) return fd.error();
+  return walk{fd->get(), data_file, shape}.run(shape);
+}
+
+result<void> verify_main_file(const std::filesystem::path& data_file) {
+  const auto shape = check_main_file(data_file);
+  if (!shape) return shape.error();
+  const auto walked = walk_main_file(data_file, *shape);
+  if (!walked) return walked.error();
+  if (walked->problems.empty()) return {};
+  const auto now = check_main_file(data_file);
+  if (now && now->transaction != shape->transaction) return {};
+  return damaged(data_file, walked->problems.front().what);
+}
+
 }  // namespace levada::storage
