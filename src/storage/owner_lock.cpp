@@ -112,11 +112,11 @@ result<process_claim> process_claim::make(const std::filesystem::path& directory
                                                  directory.string(), ::getpid())};
   }
   here.claims[*identity] = {::getpid(), what};
-  return process_claim{identity->first, identity->second};
+  return process_claim{identity->first, identity->second, ::getpid()};
 }
 
 process_claim::~process_claim() {
-  if (!held_) return;
+  if (pid_ != ::getpid()) return;
   registry& here = registry::instance();
   const std::lock_guard guard{here.mutex};
   const file_identity file{device_, inode_};

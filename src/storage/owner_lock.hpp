@@ -3,6 +3,8 @@
 /// @file
 /// Who owns a store: the file LOCK.
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -26,16 +28,16 @@ class process_claim {
   [[nodiscard]] static result<process_claim> make(const std::filesystem::path& directory, purpose what);
 
   process_claim(process_claim&& other) noexcept
-      : device_{other.device_}, inode_{other.inode_}, held_{std::exchange(other.held_, false)} {}
+      : device_{other.device_}, inode_{other.inode_}, pid_{std::exchange(other.pid_, 0)} {}
   process_claim& operator=(process_claim&&) = delete;
   ~process_claim();
 
  private:
-  process_claim(unsigned long long device, unsigned long long inode) noexcept
-      : device_{device}, inode_{inode}, held_{true} {}
+  process_claim(unsigned long long device, unsigned long long inode, pid_t pid) noexcept
+      : device_{device}, inode_{inode}, pid_{pid} {}
   unsigned long long device_;
   unsigned long long inode_;
-  bool held_;
+  pid_t pid_;  // whose it is; 0 after a move. A copy that a child inherits gives nothing up.
 };
 
 /// Exclusive ownership of a store by this process, held until destruction: a POSIX record lock on LOCK, which

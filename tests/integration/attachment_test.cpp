@@ -130,7 +130,8 @@ TEST_F(Attachment, CheckFindsASoundStoreSoundBesideItsHost) {
   child_process host{[&](const auto& say) {
     auto owner = ok(bus::open(store()));
     auto orders = ok(owner.declare_topic("orders", {.partitions = 2}));
-    for (int i = 0; i < 50; ++i) ok(orders.publish(record{std::string(static_cast<std::size_t>(i) * 100, 'x')}));
+    for (int i = 0; i < 50; ++i)
+      ok(orders.publish(record{std::string(static_cast<std::size_t>(i) * 100, 'x')}));
     ok(owner.declare_exchange("events"));
     ok(owner.declare_queue("work"));
     ok(owner.bind("events", "work", "#"));

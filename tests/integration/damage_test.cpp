@@ -34,7 +34,8 @@ TEST_F(Damage, OfARecordIsFoundByReadingAndByChecking) {
   std::string bytes = data();
   // The record may stand in an older page too, which nobody reads any more.
   std::size_t changed = 0;
-  for (auto at = bytes.find("needle"); at != std::string::npos; at = bytes.find("needle", at + 1), ++changed) {
+  for (auto at = bytes.find("needle"); at != std::string::npos;
+       at = bytes.find("needle", at + 1), ++changed) {
     bytes[at] = 'N';
   }
   ASSERT_GT(changed, 0U);

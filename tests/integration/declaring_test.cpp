@@ -14,15 +14,16 @@ TEST_F(Declaring, IsRepeatableWithTheSameOptionsAndRefusedWithOthers) {
   EXPECT_THAT(the_bus().declare_exchange("orders"), fails_with(errc::inequivalent));
   ok(the_bus().declare_exchange("events", {.type = exchange_type::fanout}));
   EXPECT_THAT(the_bus().declare_exchange("events", {.type = exchange_type::fanout}), succeeds());
-  EXPECT_THAT(the_bus().declare_exchange("events", {.type = exchange_type::topic}), fails_with(errc::inequivalent));
+  EXPECT_THAT(the_bus().declare_exchange("events", {.type = exchange_type::topic}),
+              fails_with(errc::inequivalent));
   EXPECT_THAT(the_bus().declare_topic("events"), fails_with(errc::inequivalent));
 }
 
 TEST_F(Declaring, RefusesNamesThatAreNone) {
   const std::string long_name(256, 'n');
   for (const std::string& name :
-       {std::string{}, long_name, std::string{"a\nb"}, std::string{"a\0b", 3}, std::string{"\xff"}, std::string{"\xc0\x80"},
-        std::string{"\xed\xa0\x80"}, std::string{"\x7f"}}) {
+       {std::string{}, long_name, std::string{"a\nb"}, std::string{"a\0b", 3}, std::string{"\xff"},
+        std::string{"\xc0\x80"}, std::string{"\xed\xa0\x80"}, std::string{"\x7f"}}) {
     EXPECT_THAT(the_bus().declare_topic(name), fails_with(errc::name_invalid));
     EXPECT_THAT(the_bus().declare_exchange(name), fails_with(errc::name_invalid));
     EXPECT_THAT(the_bus().declare_queue(name), fails_with(errc::name_invalid));
@@ -32,7 +33,9 @@ TEST_F(Declaring, RefusesNamesThatAreNone) {
   EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("256"));
   EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("255"));
   EXPECT_THAT(the_bus().declare_topic(std::string(255, 'n')), succeeds());
-  EXPECT_THAT(the_bus().declare_topic("stra\xc3\x9f" "e/../.. \xf0\x9f\x90\x9f"), succeeds());
+  EXPECT_THAT(the_bus().declare_topic("stra\xc3\x9f"
+                                      "e/../.. \xf0\x9f\x90\x9f"),
+              succeeds());
   EXPECT_THAT(the_bus().declare_queue("amq.mine"), fails_with(errc::name_invalid));
 }
 
@@ -68,7 +71,8 @@ TEST_F(Declaring, OutlivesTheProcess) {
 }
 
 TEST_F(Declaring, ListsNamesThatNeedManyPages) {
-  for (int i = 0; i < 300; ++i) ok(the_bus().declare_topic("topic-" + std::to_string(1000 + i) + std::string(200, 'x')));
+  for (int i = 0; i < 300; ++i)
+    ok(the_bus().declare_topic("topic-" + std::to_string(1000 + i) + std::string(200, 'x')));
   reopen();
   const auto topics = ok(the_bus().topics());
   ASSERT_EQ(topics.size(), 300U);

@@ -221,7 +221,8 @@ TEST_F(Groups, ShowMembersOffsetsAndLag) {
   EXPECT_EQ(groups[0].partitions[0].lag, 3U);
   EXPECT_EQ(groups[0].partitions[0].member, "worker");
   EXPECT_EQ(groups[0].partitions[1].committed, std::nullopt);
-  EXPECT_THAT(the_bus().join("g", {"orders"}, named), fails_with(errc::invalid_argument)) << "its name is taken";
+  EXPECT_THAT(the_bus().join("g", {"orders"}, named), fails_with(errc::invalid_argument))
+      << "its name is taken";
 }
 
 TEST_F(Groups, EndWithTheirBus) {

@@ -9,7 +9,8 @@ TEST(InMemory, BehavesLikeAStoreAndLeavesNothing) {
   options.memory_directory = parent.path();
   {
     auto memory = ok(bus::open_in_memory(options));
-    EXPECT_TRUE(std::filesystem::is_empty(parent.path())) << "unlinked at once, so that a crash leaves nothing either";
+    EXPECT_TRUE(std::filesystem::is_empty(parent.path()))
+        << "unlinked at once, so that a crash leaves nothing either";
     auto orders = ok(memory.declare_topic("orders", {.partitions = 2}));
     for (int i = 0; i < 100; ++i) ok(orders.publish(record{std::to_string(i)}));
     consumer_options from_start;

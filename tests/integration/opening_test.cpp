@@ -153,7 +153,8 @@ TEST_F(Opening, NamesMissingRights) {
   child_process user{[&](const auto&) {
     // As somebody without rights: root would be let in anywhere.
     if (::geteuid() == 0) {
-      if (::chmod(directory_.path().c_str(), 0700) != 0 || ::setgid(54321) != 0 || ::setuid(54321) != 0) return 3;
+      if (::chmod(directory_.path().c_str(), 0700) != 0 || ::setgid(54321) != 0 || ::setuid(54321) != 0)
+        return 3;
     } else {
       fs::permissions(directory_.path(), fs::perms::none);
     }
@@ -200,7 +201,8 @@ TEST_F(Opening, FailsEveryCallAfterClose) {
 TEST_F(Opening, ChecksItsOptions) {
   EXPECT_THAT(bus::open(store(), {.map_bytes_max = 1000}), fails_with(errc::invalid_argument));
   EXPECT_THAT(bus::open(store(), {.record_bytes_max = 0}), fails_with(errc::invalid_argument));
-  EXPECT_THAT(bus::open(store(), {.record_bytes_max = std::size_t{1} << 30}), fails_with(errc::invalid_argument));
+  EXPECT_THAT(bus::open(store(), {.record_bytes_max = std::size_t{1} << 30}),
+              fails_with(errc::invalid_argument));
   EXPECT_FALSE(fs::exists(store()));
 }
 

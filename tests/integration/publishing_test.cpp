@@ -44,8 +44,8 @@ TEST_F(Publishing, KeepsEverythingThatARecordCarries) {
       .header("raw", binary{std::byte{0}, std::byte{255}})
       .header("at", timestamp{std::chrono::microseconds{-1}})
       .header("text", std::string{"again"});
-  sent.properties({"application/json", "m-1", "c-1", "replies", "order.created", std::chrono::milliseconds{1500},
-                   std::uint8_t{9}});
+  sent.properties({"application/json", "m-1", "c-1", "replies", "order.created",
+                   std::chrono::milliseconds{1500}, std::uint8_t{9}});
   ok(orders.publish(sent));
 
   auto reader = ok(the_bus().replay("orders"));
@@ -104,7 +104,8 @@ TEST_F(Publishing, TellsATombstoneFromAnEmptyValueAndNoKeyFromAnEmptyOne) {
 TEST_F(Publishing, StoresRecordsOfEverySizeAroundARow) {
   auto orders = ok(the_bus().declare_topic("orders", {.partitions = 2}));
   std::vector<std::string> sent;
-  for (const std::size_t size : {0, 1, 7, 8, 1900, 1918, 1919, 1920, 1921, 1928, 1936, 2008, 3840, 3872, 100'000}) {
+  for (const std::size_t size :
+       {0, 1, 7, 8, 1900, 1918, 1919, 1920, 1921, 1928, 1936, 2008, 3840, 3872, 100'000}) {
     sent.push_back(std::string(size, static_cast<char>('a' + sent.size())));
     ok(orders.publish(partition_id{1}, record{sent.back()}));
     ok(orders.publish(partition_id{0}, record{"between"}));
@@ -133,7 +134,8 @@ TEST_F(Publishing, RefusesFieldsBeyondTheirLimits) {
   auto orders = ok(the_bus().declare_topic("orders"));
   EXPECT_THAT(orders.publish(record{std::string(65'535, 'k'), "v"}), succeeds());
   EXPECT_THAT(orders.publish(record{std::string(65'536, 'k'), "v"}), fails_with(errc::field_too_long));
-  EXPECT_THAT(orders.publish(record{"v"}.header(std::string(256, 'n'), true)), fails_with(errc::field_too_long));
+  EXPECT_THAT(orders.publish(record{"v"}.header(std::string(256, 'n'), true)),
+              fails_with(errc::field_too_long));
   EXPECT_THAT(orders.publish(record{"v"}.header("", true)), fails_with(errc::name_invalid));
   record with_long_property{"v"};
   with_long_property.properties({.message_id = std::string(256, 'm')});
@@ -158,7 +160,8 @@ TEST_F(Publishing, PublishesABatchAsOneRunPerPartition) {
   ok(orders.publish(partition_id{0}, record{"before"}));
   auto batch = orders.make_batch();
   std::vector<publish_batch::slot> slots;
-  for (int i = 0; i < 100; ++i) slots.push_back(ok(batch.add(partition_id{static_cast<unsigned>(i % 2)}, std::to_string(i))));
+  for (int i = 0; i < 100; ++i)
+    slots.push_back(ok(batch.add(partition_id{static_cast<unsigned>(i % 2)}, std::to_string(i))));
   slots.push_back(ok(batch.add("key", "keyed")));
   EXPECT_EQ(batch.size(), 101U);
   const auto receipt = ok(orders.publish(batch));

@@ -63,7 +63,8 @@ TEST_F(Queues, BringUnackedMessagesBackAfterReopenFlaggedAsRedelivered) {
   auto taker = ok(the_bus().consume("work"));
   std::vector<std::pair<std::string, bool>> seen;
   while (auto d = ok(taker.receive(at_once))) seen.emplace_back(d->record().value(), d->redelivered());
-  EXPECT_EQ(seen, (std::vector<std::pair<std::string, bool>>{{"1", true}, {"3", true}, {"4", false}, {"5", false}}))
+  EXPECT_EQ(seen,
+            (std::vector<std::pair<std::string, bool>>{{"1", true}, {"3", true}, {"4", false}, {"5", false}}))
       << "0 and 2 are acked, 4 and 5 were never delivered";
   taker.close();
   reopen();
@@ -232,7 +233,8 @@ TEST_F(Queues, GoWithTheirEntriesWhenDeleted) {
   EXPECT_EQ(work().messages, 0U) << "a new queue of that name is empty";
   reopen();
   EXPECT_EQ(work().messages, 0U);
-  EXPECT_EQ(read_all(ok(the_bus().replay("events"))).size(), 701U) << "the messages stay in the exchange's log";
+  EXPECT_EQ(read_all(ok(the_bus().replay("events"))).size(), 701U)
+      << "the messages stay in the exchange's log";
 }
 
 TEST_F(Queues, AnonymousOnesLiveAsLongAsTheirHandle) {

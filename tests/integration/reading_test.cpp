@@ -30,11 +30,13 @@ TEST_F(Reading, StartsWhereAsked) {
     the_clock().advance(std::chrono::milliseconds{10});
   }
   EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.from = times[250]}))).front(), "250");
-  EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.from = times[250], .partition = partition_id{1}}))).front(),
-            "251");
+  EXPECT_EQ(
+      read_all(ok(the_bus().replay("orders", {.from = times[250], .partition = partition_id{1}}))).front(),
+      "251");
   EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.from = offset{149}, .partition = partition_id{1}}))),
             (std::vector<std::string>{"299"}));
-  EXPECT_TRUE(read_all(ok(the_bus().replay("orders", {.from = times[299] + std::chrono::seconds{1}}))).empty());
+  EXPECT_TRUE(
+      read_all(ok(the_bus().replay("orders", {.from = times[299] + std::chrono::seconds{1}}))).empty());
 
   auto latest = ok(the_bus().replay("orders", {.from = from_latest{}}));
   EXPECT_TRUE(ok(latest.next()).empty());
@@ -49,7 +51,8 @@ TEST_F(Reading, RefusesStartsThatMeanNothing) {
   EXPECT_THAT(the_bus().replay("orders", {.from = offset{0}}), fails_with(errc::invalid_argument));
   EXPECT_THAT(the_bus().replay("single", {.from = offset{0}}), succeeds());
   EXPECT_THAT(the_bus().replay("single", {.from = offset{1}}), fails_with(errc::offset_out_of_range));
-  EXPECT_THAT(the_bus().replay("orders", {.partition = partition_id{2}}), fails_with(errc::unknown_partition));
+  EXPECT_THAT(the_bus().replay("orders", {.partition = partition_id{2}}),
+              fails_with(errc::unknown_partition));
   EXPECT_THAT(the_bus().replay("orders", {.bytes_max = 0}), fails_with(errc::invalid_argument));
 }
 
@@ -57,7 +60,9 @@ TEST_F(Reading, AgreesWithAModelForRandomHistories) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random{seed};
-  const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>{0, n - 1}(random); };
+  const auto below = [&](std::size_t n) {
+    return std::uniform_int_distribution<std::size_t>{0, n - 1}(random);
+  };
   std::vector<topic> topics;
   std::vector<std::vector<std::vector<std::string>>> model;  // topic, partition, records
   std::vector<std::vector<std::string>> in_order;            // topic, records
@@ -73,7 +78,8 @@ TEST_F(Reading, AgreesWithAModelForRandomHistories) {
     const std::size_t count = below(8) == 0 ? 1 + below(200) : 1;
     for (std::size_t i = 0; i < count; ++i) {
       const auto p = static_cast<unsigned>(below(t + 1));
-      added[p].push_back(std::string(below(20) == 0 ? below(6000) : below(120), static_cast<char>('a' + below(26))));
+      added[p].push_back(
+          std::string(below(20) == 0 ? below(6000) : below(120), static_cast<char>('a' + below(26))));
       ok(batch.add(partition_id{p}, added[p].back()));
     }
     const auto receipt = ok(topics[t].publish(batch));
@@ -87,11 +93,12 @@ TEST_F(Reading, AgreesWithAModelForRandomHistories) {
     }
     if (below(60) == 0) {
       reopen();
-      for (std::size_t i = 0; i < 3; ++i) topics[i] = ok(the_bus().topic("t" + std::to_string(i)));
+      for (std::size_t i = 0; i < 3; ++i)
+        topics[i] = ok(the_bus().topic(std::string{"t"}.append(std::to_string(i))));
     }
   }
   for (unsigned t = 0; t < 3; ++t) {
-    const std::string name = "t" + std::to_string(t);
+    const std::string name = std::string{"t"}.append(std::to_string(t));
     EXPECT_EQ(read_all(ok(the_bus().replay(name, {.bytes_max = 1 + below(5000)}))), in_order[t]);
     for (unsigned p = 0; p <= t; ++p) {
       const auto& log = model[t][p];

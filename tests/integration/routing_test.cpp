@@ -82,7 +82,8 @@ TEST_F(Routing, KeepsTheOrderOfEachRoutingKeyOverPartitions) {
 TEST_F(Routing, RefusesKeysAndRecordsBeyondTheirLimits) {
   ok(the_bus().declare_exchange("events"));
   EXPECT_THAT(the_bus().publish("events", std::string(255, 'k'), record{"v"}), succeeds());
-  EXPECT_THAT(the_bus().publish("events", std::string(256, 'k'), record{"v"}), fails_with(errc::field_too_long));
+  EXPECT_THAT(the_bus().publish("events", std::string(256, 'k'), record{"v"}),
+              fails_with(errc::field_too_long));
   EXPECT_THAT(the_bus().publish("events", "k", record{std::string(std::size_t{17} << 20, 'x')}),
               fails_with(errc::record_too_large));
   EXPECT_THAT(the_bus().publish("absent", "k", record{"v"}), fails_with(errc::unknown_exchange));

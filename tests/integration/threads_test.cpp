@@ -46,7 +46,8 @@ TEST_F(Threads, CommitTogetherAndEachGetsItsOwnOffset) {
       ASSERT_NE(found, acked.end());
       EXPECT_EQ(r.value(), found->second);
       const std::string key{r.key()};
-      EXPECT_EQ(r.value(), key.substr(7) + ":" + std::to_string(next[key]++)) << "intents of one thread keep their order";
+      EXPECT_EQ(r.value(), key.substr(7) + ":" + std::to_string(next[key]++))
+          << "intents of one thread keep their order";
       ++count;
     }
   }

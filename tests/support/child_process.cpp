@@ -61,7 +61,8 @@ std::string child_process::read_line() {
 }
 
 void child_process::go() {
-  if (::write(to_child_, "g", 1) != 1) throw std::system_error{errno, std::generic_category(), "write to child"};
+  if (::write(to_child_, "g", 1) != 1)
+    throw std::system_error{errno, std::generic_category(), "write to child"};
 }
 
 void child_process::wait_for_go() {
@@ -69,7 +70,9 @@ void child_process::wait_for_go() {
   if (::read(go_fd, &c, 1) < 0) std::_Exit(72);
 }
 
-void child_process::kill(int signal_number) { ::kill(pid_, signal_number); }
+void child_process::kill(int signal_number) {
+  ::kill(pid_, signal_number);
+}
 
 int child_process::wait() {
   int status = 0;

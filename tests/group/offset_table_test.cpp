@@ -1,0 +1,164 @@
+#include "group/offset_table.hpp"
+
+#include <limits>
+#include <string>
+
+#include <support/result_testing.hpp>
+#include <support/temporary_directory.hpp>
+
+namespace levada::group {
+namespace {
+
+using levada::test::fails_with;
+using levada::test::ok;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class OffsetTable : public ::testing::Test {
+ protected:
+  template <class Function>
+  void write(Function function) {
+    auto txn = ok(storage::write_transaction::begin(main_.env()));
+    function(txn);
+    ASSERT_EQ(txn.commit(), 0);
+  }
+  void commit(const committed_offset& entry) {
+    write([&](auto& txn) { ok(write_offset(txn, tables(), entry)); });
+  }
+  [[nodiscard]] storage::read_transaction read() const {
+    return ok(storage::read_transaction::begin(main_.env()));
+  }
+  [[nodiscard]] std::optional<committed_offset> find(std::uint32_t group, std::uint32_t log,
+                                                     std::uint32_t partition) const {
+    return ok(read_offset(read(), tables(), group, log, partition));
+  }
+  [[nodiscard]] std::string stored(const std::string& key) const {
+    const auto txn = read();
+    const auto value = ok(txn.get(tables().offsets, std::as_bytes(std::span{key})));
+    if (!value) return {};
+    return {reinterpret_cast<const char*>(value->data()), value->size()};
+  }
+  void store(const std::string& key, const std::string& value) {
+    write([&](auto& txn) {
+      ok(txn.put(tables().offsets, std::as_bytes(std::span{key}), std::as_bytes(std::span{value})));
+    });
+  }
+  [[nodiscard]] const storage::main_tables& tables() const { return main_.tables(); }
+
+ private:
+  levada::test::temporary_directory directory_;
+  storage::main_environment main_ = ok(storage::main_environment::create(
+      directory_.path(), {.map_bytes = std::size_t{16} << 20, .no_sync = true}));
+};
+
+TEST_F(OffsetTable, ReturnsWhatWasCommitted) {
+  EXPECT_FALSE(find(1, 2, 3));
+  commit({1, 2, 3, 4'000'000'000'000, -5});
+  const auto entry = find(1, 2, 3);
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->group, 1U);
+  EXPECT_EQ(entry->log, 2U);
+  EXPECT_EQ(entry->partition, 3U);
+  EXPECT_EQ(entry->next, 4'000'000'000'000U);
+  EXPECT_EQ(entry->time, -5);
+  for (const auto& [group, log, partition] :
+       {std::tuple{2U, 2U, 3U}, {1U, 3U, 3U}, {1U, 2U, 2U}, {1U, 3U, 2U}}) {
+    EXPECT_FALSE(find(group, log, partition)) << group << " " << log << " " << partition;
+  }
+}
+
+TEST_F(OffsetTable, KeepsTheNewestCommitEvenIfItIsLower) {
+  commit({1, 2, 3, 100, 10});
+  commit({1, 2, 3, 40, 20});
+  EXPECT_EQ(find(1, 2, 3)->next, 40U);
+  EXPECT_EQ(find(1, 2, 3)->time, 20);
+  EXPECT_EQ(ok(read_offsets(read(), tables())).size(), 1U);
+}
+
+TEST_F(OffsetTable, KeepsTheLargestNumbers) {
+  constexpr auto id = std::numeric_limits<std::uint32_t>::max();
+  commit({id, id, id, std::numeric_limits<std::uint64_t>::max(), std::numeric_limits<std::int64_t>::max()});
+  EXPECT_EQ(find(id, id, id)->next, std::numeric_limits<std::uint64_t>::max());
+  const auto all = ok(read_offsets(read(), tables()));
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].group, id);
+  EXPECT_EQ(all[0].log, id);
+  EXPECT_EQ(all[0].partition, id);
+}
+
+TEST_F(OffsetTable, ListsByGroupThenLogThenPartition) {
+  EXPECT_THAT(ok(read_offsets(read(), tables())), IsEmpty());
+  // Numbers beyond a byte, so that an order by the bytes of the machine would show.
+  const std::vector<std::uint32_t> numbers{1, 2, 255, 256, 65'536};
+  for (auto g = numbers.rbegin(); g != numbers.rend(); ++g) {
+    for (const std::uint32_t log : numbers) {
+      for (auto p = numbers.rbegin(); p != numbers.rend(); ++p) commit({*g, log, *p, *g + log + *p, 0});
+    }
+  }
+  const auto all = ok(read_offsets(read(), tables()));
+  ASSERT_EQ(all.size(), 125U);
+  std::size_t i = 0;
+  for (const std::uint32_t group : numbers) {
+    for (const std::uint32_t log : numbers) {
+      for (const std::uint32_t partition : numbers) {
+        EXPECT_EQ(all[i].group, group);
+        EXPECT_EQ(all[i].log, log);
+        EXPECT_EQ(all[i].partition, partition);
+        EXPECT_EQ(all[i].next, std::uint64_t{group} + log + partition);
+        ++i;
+      }
+    }
+  }
+}
+
+/// Group 1, log 0x203, partition 0x405, as docs/storage-format.md has it: all big-endian.
+const std::string golden_key{"\0\0\0\0\0\0\0\1\0\0\2\3\0\0\4\5", 16};
+
+TEST_F(OffsetTable, StoresAnEntryInTheseBytes) {
+  // A change of these bytes is a change of the format's version.
+  commit({1, 0x203, 0x405, 0x0102030405060708, 0x1112131415161718});
+  std::string hex;
+  for (const char c : stored(golden_key)) {
+    for (const int nibble : {static_cast<unsigned char>(c) >> 4, c & 15}) hex += "0123456789abcdef"[nibble];
+  }
+  EXPECT_EQ(hex,
+            "97adfa95bcf2a23e"
+            "0807060504030201"
+            "1817161514131211");
+}
+
+TEST_F(OffsetTable, FindsEveryChangedBitAndNamesThePlace) {
+  commit({1, 0x203, 0x405, 9, 10});
+  const std::string whole = stored(golden_key);
+  ASSERT_EQ(whole.size(), 24U);
+  std::vector<std::string> wrong{{}, whole.substr(0, 23), whole + "x"};
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    wrong.push_back(whole);
+    wrong.back()[i] = static_cast<char>(whole[i] ^ (1 << (i % 8)));
+  }
+  for (const auto& changed : wrong) {
+    store(golden_key, changed);
+    const auto one = read_offset(read(), tables(), 1, 0x203, 0x405);
+    ASSERT_THAT(one, fails_with(errc::damaged));
+    EXPECT_THAT(one.error().message(), HasSubstr("group 1, log 515, partition 1029"));
+    const auto all = read_offsets(read(), tables());
+    ASSERT_THAT(all, fails_with(errc::damaged));
+    EXPECT_THAT(all.error().message(), HasSubstr("group 1, log 515, partition 1029"));
+  }
+  store(golden_key, whole);
+  EXPECT_EQ(find(1, 0x203, 0x405)->next, 9U);
+}
+
+TEST_F(OffsetTable, FindsAnEntryInTheWrongPlace) {
+  commit({1, 0x203, 0x404, 9, 10});
+  store(golden_key, stored(std::string{"\0\0\0\0\0\0\0\1\0\0\2\3\0\0\4\4", 16}));
+  EXPECT_THAT(read_offset(read(), tables(), 1, 0x203, 0x405), fails_with(errc::damaged));
+}
+
+TEST_F(OffsetTable, FindsAKeyOfTheWrongSize) {
+  store("short", "value");
+  EXPECT_THAT(read_offsets(read(), tables()), fails_with(errc::damaged));
+}
+
+}  // namespace
+}  // namespace levada::group

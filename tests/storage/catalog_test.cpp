@@ -1,0 +1,313 @@
+#include "storage/catalog.hpp"
+
+#include <limits>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "storage/chunked_value.hpp"
+#include "storage_testing.hpp"
+
+namespace levada::test {
+namespace {
+
+using storage::binding_entry;
+using storage::group_entry;
+using storage::log_entry;
+using storage::queue_entry;
+using storage::store_entry;
+
+/// Values that compare, so that whole catalogues can.
+auto plain(const store_entry& e) {
+  return std::tuple{e.format, e.created, e.next_id, e.epoch};
+}
+auto plain(const log_entry& e) {
+  return std::tuple{e.id, e.name, e.partitions, e.created, e.exchange};
+}
+auto plain(const queue_entry& e) {
+  return std::tuple{e.id, e.name, e.exclusive, e.created};
+}
+auto plain(const binding_entry& e) {
+  return std::tuple{e.id, e.exchange, e.queue, e.key};
+}
+auto plain(const group_entry& e) {
+  std::vector<std::tuple<std::string, std::vector<std::pair<std::uint32_t, std::uint32_t>>>> members;
+  for (const auto& m : e.members) {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> assignment;
+    for (const auto& p : m.assignment) assignment.emplace_back(p.log, p.partition);
+    members.emplace_back(m.id, assignment);
+  }
+  return std::tuple{e.id, e.name, e.generation, members};
+}
+template <class Entry>
+auto plain(const std::vector<Entry>& entries) {
+  std::vector<decltype(plain(entries[0]))> all;
+  for (const auto& e : entries) all.push_back(plain(e));
+  return all;
+}
+
+const store_entry some_store{.format = 1, .created = 1'700'000'000'000'001, .next_id = 6, .epoch = 2};
+const log_entry some_log{
+    .id = 1, .name = "orders", .partitions = 12, .created = 1'700'000'000'000'002, .exchange = 0};
+const log_entry some_exchange{
+    .id = 2, .name = "events", .partitions = 1, .created = 1'700'000'000'000'003, .exchange = 3};
+const group_entry some_group{
+    .id = 3, .name = "billing", .generation = 9, .members = {{"m-1", {{1, 0}, {1, 7}}}, {"m-2", {}}}};
+const queue_entry some_queue{.id = 4, .name = "desk", .exclusive = true, .created = 1'700'000'000'000'004};
+const binding_entry some_binding{.id = 5, .exchange = 2, .queue = 4, .key = "call.*.fire"};
+
+class Catalog : public main_fixture {
+ protected:
+  Catalog() : txn_{write()} {}
+
+  template <class Entry>
+  void put(const Entry& e) {
+    ok(storage::put(txn_, tables(), e));
+  }
+  void put_all() {
+    put(some_store);
+    put(some_log);
+    put(some_exchange);
+    put(some_group);
+    put(some_queue);
+    put(some_binding);
+  }
+  void put_raw(std::uint64_t key, storage::bytes value) {
+    ok(storage::put_chunked(txn_, tables().catalog, key, value));
+  }
+  result<storage::catalog> stored() { return storage::read_catalog(txn_, tables()); }
+  std::vector<entry> entries() { return all_of(txn_, tables().catalog); }
+  /// The stored messages by key.
+  std::map<std::uint64_t, std::vector<std::byte>> messages() {
+    std::map<std::uint64_t, std::vector<std::byte>> all;
+    auto reader = ok(storage::chunked_reader::open(txn_, tables().catalog));
+    while (const auto value = ok(reader.next())) {
+      all[value->key] = copy_of(std::as_bytes(std::span{value->words}).first(value->size));
+    }
+    return all;
+  }
+  storage::write_transaction& txn() { return txn_; }
+
+ private:
+  storage::write_transaction txn_;
+};
+
+TEST_F(Catalog, ComesBackWithAllKindsOfEntries) {
+  put_all();
+  const auto all = ok(stored());
+  EXPECT_EQ(plain(all.store), plain(some_store));
+  EXPECT_EQ(plain(all.logs), plain(std::vector{some_log, some_exchange}));
+  EXPECT_EQ(plain(all.groups), plain(std::vector{some_group}));
+  EXPECT_EQ(plain(all.queues), plain(std::vector{some_queue}));
+  EXPECT_EQ(plain(all.bindings), plain(std::vector{some_binding}));
+}
+
+// Keys are kind and id, then the number of the chunk; values are size, checksum and a Cap'n Proto message.
+// They were written down once: a difference means that stores which exist can no longer be read.
+TEST_F(Catalog, IsStoredByteForByteAsPinned) {
+  put_all();
+  const std::pair<const char*, const char*> golden[] = {
+      // the store
+      {"00000000000000000000000000000000",
+       "2800000000000000"  // size
+       "aaf3676337f1b325"  // checksum
+       "0000000004000000"  // segments of the message: one, its words
+       "0000000003000000010000000600000001401e18240a06000200000000000000"},
+      // a topic
+      {"00000001000000010000000000000000",
+       "3000000000000000"  // size
+       "3163efd2b9502653"  // checksum
+       "0000000005000000"  // segments of the message: one, its words
+       "00000000020001000c0000000000000002401e18240a0600010000003a000000"
+       "6f72646572730000"},
+      // an exchange
+      {"00000001000000020000000000000000",
+       "3000000000000000"  // size
+       "7b528aed4ab62c8b"  // checksum
+       "0000000005000000"  // segments of the message: one, its words
+       "0000000002000100010000000300000003401e18240a0600010000003a000000"
+       "6576656e74730000"},
+      // a group
+      {"00000002000000030000000000000000",
+       "8800000000000000"  // size
+       "ea8a339f6f090b78"  // checksum
+       "0000000010000000"  // segments of the message: one, its words
+       "0000000001000200090000000000000005000000420000000500000027000000"
+       "62696c6c696e670008000000000002000d000000220000000d00000017000000"
+       "150000002200000015000000070000006d2d3100000000000800000001000000"
+       "010000000000000001000000070000006d2d3200000000000000000001000000"},
+      // a queue
+      {"00000003000000040000000000000000",
+       "3000000000000000"  // size
+       "becf65bb33f47bcc"  // checksum
+       "0000000005000000"  // segments of the message: one, its words
+       "0000000002000100010000000000000004401e18240a0600010000002a000000"
+       "6465736b00000000"},
+      // a binding
+      {"00000004000000050000000000000000",
+       "3000000000000000"  // size
+       "a582ee02136de8dd"  // checksum
+       "0000000005000000"  // segments of the message: one, its words
+       "00000000010001000200000004000000010000005a00000063616c6c2e2a2e66"
+       "6972650000000000"},
+  };
+  const auto found = entries();
+  ASSERT_EQ(found.size(), std::size(golden));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(hex(found[i].key), golden[i].first);
+    EXPECT_EQ(hex(found[i].value), golden[i].second) << "under key " << golden[i].first;
+  }
+}
+
+TEST_F(Catalog, KeepsExtremeNumbersAndAnyBytesOfKeysAndNames) {
+  constexpr auto most32 = std::numeric_limits<std::uint32_t>::max();
+  const store_entry store{1, std::numeric_limits<std::int64_t>::min(), most32, most32};
+  const log_entry log{most32, std::string(255, 'n'), most32, std::numeric_limits<std::int64_t>::max(), 1};
+  const log_entry other{1, "\xf0\x9f\x94\xa5 l\xc3\xb6schen", 1, -1, 2};
+  const queue_entry queue{7, "", false, 0};
+  std::string any_bytes;
+  for (int c = 0; c < 256; ++c) any_bytes.push_back(static_cast<char>(c));
+  const binding_entry binding{8, most32, 0, any_bytes};
+  const binding_entry keyless{9, 1, 7, ""};
+  put(store);
+  put(log);
+  put(other);
+  put(queue);
+  put(binding);
+  put(keyless);
+  const auto all = ok(stored());
+  EXPECT_EQ(plain(all.store), plain(store));
+  EXPECT_EQ(plain(all.logs), plain(std::vector{other, log})) << "ascending by id";
+  EXPECT_EQ(plain(all.queues), plain(std::vector{queue}));
+  EXPECT_EQ(plain(all.bindings), plain(std::vector{binding, keyless}));
+}
+
+TEST_F(Catalog, KeepsAGroupThatIsLargerThanARow) {
+  group_entry group{.id = 3, .name = "crowd", .generation = 1, .members = {}};
+  for (std::uint32_t m = 0; m < 300; ++m) {
+    group.members.push_back({"member-" + std::to_string(m), {}});
+    for (std::uint32_t p = 0; p < m % 20; ++p) group.members.back().assignment.push_back({m, p});
+  }
+  put(some_store);
+  put(group);
+  EXPECT_GT(entries().size(), 5U);
+  EXPECT_EQ(plain(ok(stored()).groups), plain(std::vector{group}));
+  group.members.resize(1);
+  put(group);
+  EXPECT_EQ(entries().size(), 2U);
+  EXPECT_EQ(plain(ok(stored()).groups), plain(std::vector{group}));
+}
+
+TEST_F(Catalog, ReplacesAnEntryOfTheSameKindAndId) {
+  put_all();
+  auto store = some_store;
+  store.next_id = 100;
+  put(store);
+  auto group = some_group;
+  group.members.clear();
+  put(group);
+  const auto all = ok(stored());
+  EXPECT_EQ(plain(all.store), plain(store));
+  EXPECT_EQ(plain(all.groups), plain(std::vector{group}));
+  EXPECT_EQ(all.logs.size(), 2U);
+}
+
+TEST_F(Catalog, KeepsKindsOfTheSameIdApart) {
+  put(some_store);
+  put(log_entry{.id = 1, .name = "log"});
+  put(group_entry{.id = 1, .name = "group", .generation = 0, .members = {}});
+  put(queue_entry{.id = 1, .name = "queue"});
+  put(binding_entry{.id = 1, .exchange = 0, .queue = 0, .key = "binding"});
+  ok(storage::erase_queue(txn(), tables(), 1));
+  auto all = ok(stored());
+  EXPECT_TRUE(all.queues.empty());
+  EXPECT_EQ(all.logs.size(), 1U);
+  EXPECT_EQ(all.groups.size(), 1U);
+  EXPECT_EQ(all.bindings.size(), 1U);
+  ok(storage::erase_binding(txn(), tables(), 1));
+  all = ok(stored());
+  EXPECT_TRUE(all.bindings.empty());
+  EXPECT_EQ(all.logs.size(), 1U);
+  EXPECT_EQ(all.groups.size(), 1U);
+}
+
+TEST_F(Catalog, IsDamagedWithoutTheStoresOwnEntry) {
+  EXPECT_THAT(stored(), fails_with(errc::damaged)) << "empty";
+  put(some_log);
+  EXPECT_THAT(stored(), fails_with(errc::damaged));
+}
+
+TEST_F(Catalog, RefusesANewerFormatBeforeItUnderstandsAnythingElse) {
+  auto newer = some_store;
+  newer.format = storage::format_version + 1;
+  put(newer);
+  put_raw(std::uint64_t{77} << 32, as_bytes("an entry of times to come"));
+  const auto refused = stored();
+  ASSERT_THAT(refused, fails_with(errc::unsupported_format));
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr(std::to_string(storage::format_version + 1)));
+}
+
+TEST_F(Catalog, IsDamagedByAnEntryOfAnUnknownKind) {
+  put_all();
+  const auto store = messages().at(0);
+  for (const std::uint32_t kind : {5U, 6U, 0x8000'0000U, 0xffff'ffffU}) {
+    const std::uint64_t key = (std::uint64_t{kind} << 32) | 1;
+    put_raw(key, store);
+    EXPECT_THAT(stored(), fails_with(errc::damaged)) << kind;
+    ok(storage::erase_chunked(txn(), tables().catalog, key));
+  }
+  EXPECT_THAT(stored(), succeeds());
+}
+
+// Such bytes have been stored whole and with a right checksum.
+TEST_F(Catalog, IsDamagedByWhatIsNoMessage) {
+  const std::string bad_messages[] = {"",
+                                      "x",
+                                      "not a message at all: just text",
+                                      std::string(4096, '\xff'),
+                                      std::string(3, '\0'),
+                                      std::string(2000, '\x01')};
+  for (const std::uint64_t kind : {1U, 2U, 3U, 4U}) {
+    for (const auto& bad : bad_messages) {
+      put_all();
+      put_raw((kind << 32) | 9, as_bytes(bad));
+      EXPECT_THAT(stored(), fails_with(errc::damaged)) << "kind " << kind << ", " << bad.size() << " bytes";
+      ok(storage::erase_chunked(txn(), tables().catalog, (kind << 32) | 9));
+    }
+  }
+}
+
+TEST_F(Catalog, IsDamagedByAMessageThatWasCutShort) {
+  put_all();
+  for (const auto& [key, whole] : messages()) {
+    for (std::size_t size = 0; size < whole.size(); size += 8) {
+      put_raw(key, storage::bytes{whole}.first(size));
+      EXPECT_THAT(stored(), fails_with(errc::damaged)) << std::hex << key << std::dec << " cut to " << size;
+    }
+    put_raw(key, whole);
+  }
+  EXPECT_THAT(stored(), succeeds());
+}
+
+TEST_F(Catalog, NeverFailsWorseThanTypedHoweverAMessageIsWrong) {
+  put_all();
+  std::size_t noticed = 0;
+  for (const auto& [key, whole] : messages()) {
+    for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+      auto flipped = whole;
+      flipped[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+      put_raw(key, flipped);
+      const auto read = stored();
+      if (read) continue;  // another number or another letter
+      ++noticed;
+      EXPECT_THAT(read.error().code(), ::testing::AnyOf(errc::damaged, errc::unsupported_format))
+          << std::hex << key << std::dec << ", bit " << bit;
+    }
+    put_raw(key, whole);
+  }
+  EXPECT_GT(noticed, 100U);
+}
+
+}  // namespace
+}  // namespace levada::test
