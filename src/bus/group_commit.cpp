@@ -1,6 +1,15 @@
 #include "bus/group_commit.hpp"
 
+#include <algorithm>
+
 namespace levada {
+
+void group_commit::wait_for_others(std::unique_lock<std::mutex>& lock) {
+  const auto wait =
+      std::min<std::chrono::steady_clock::duration>(last_commit_ / commit_to_wait_ratio, wait_max);
+  if (wait < wait_min || queue_.front()->alone()) return;
+  all_there_.wait_for(lock, wait, [&] { return queue_.size() >= expected_; });
+}
 
 std::vector<intent*> group_commit::collect() {
   std::vector<intent*> group = std::move(spare_);  // reserved: from here on nothing may fail
@@ -15,7 +24,45 @@ std::vector<intent*> group_commit::collect() {
   return group;
 }
 
+void group_commit::lead(std::unique_lock<std::mutex>& lock, const intent& leader) {
+  wait_for_others(lock);
+  std::vector<intent*> group = collect();
+  lock.unlock();
+  const auto begin = std::chrono::steady_clock::now();
+  engine_.commit(group);
+  const auto end = std::chrono::steady_clock::now();
+  lock.lock();
+  last_commit_ = end - begin;
+  expected_ = queue_.size();
+  for (const intent* const member : group) {
+    queue_.pop_front();
+    pending_bytes_ -= member->cost_;
+  }
+  const auto next = queue_.empty() ? nullptr : queue_.front()->place_;
+  room_.notify_all();
+  lock.unlock();
+
+  using state = intent::waiting_place::state;
+  if (next) {
+    next->now = state::leads;
+    next->now.notify_one();
+  }
+  for (intent* const member : group) {
+    if (member == &leader) continue;
+    const auto place = std::move(member->place_);
+    place->now = state::done;  // from here on the member may be gone
+    place->now.notify_one();
+  }
+  lock.lock();
+  group.clear();
+  if (group.capacity() > spare_.capacity()) spare_ = std::move(group);
+}
+
 result<void> group_commit::run(intent& i) {
+  using state = intent::waiting_place::state;
+  thread_local const auto place = std::make_shared<intent::waiting_place>();
+  i.place_ = place;
+
   std::unique_lock lock{mutex_};
   if (i.cost_ > 0) {
     // One that is larger than the bound goes when nothing else waits.
@@ -24,25 +71,15 @@ result<void> group_commit::run(intent& i) {
   spare_.reserve(queue_.size() + 1);
   queue_.push_back(&i);
   pending_bytes_ += i.cost_;
-  i.wakeup_.wait(lock, [&] { return i.done_ || queue_.front() == &i; });
-  if (i.done_) return std::move(i.outcome_);
-
-  std::vector<intent*> group = collect();
-  lock.unlock();
-  engine_.commit(group);
-  lock.lock();
-
-  for (intent* const member : group) {
-    queue_.pop_front();
-    pending_bytes_ -= member->cost_;
-    if (member == &i) continue;
-    member->done_ = true;
-    member->wakeup_.notify_one();  // under the lock: the member may be gone as soon as it is released
+  if (queue_.size() == expected_) all_there_.notify_one();
+  if (queue_.front() != &i) {
+    place->now = state::waiting;
+    lock.unlock();
+    place->now.wait(state::waiting);
+    if (place->now == state::done) return std::move(i.outcome_);
+    lock.lock();
   }
-  if (!queue_.empty()) queue_.front()->wakeup_.notify_one();
-  group.clear();
-  if (group.capacity() > spare_.capacity()) spare_ = std::move(group);
-  room_.notify_all();
+  lead(lock, i);
   return std::move(i.outcome_);
 }
 

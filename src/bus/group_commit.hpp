@@ -2,11 +2,15 @@
 
 /// @file
 /// Group commit: many threads' intents in one transaction, led by whoever came first (after LevelDB's writer
-/// queue).
+/// queue). A leader waits a moment for those whom the commit before has just released, as they are likely to
+/// come back (after MySQL's binlog_group_commit_sync_no_delay_count, but without a setting).
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -40,10 +44,16 @@ class intent {
   friend class group_commit;
   friend class commit_engine;
 
+  /// Where a thread waits for its turn: to lead, or to go on because others have led. Outlives the intent, so
+  /// that it can be notified without a lock.
+  struct waiting_place {
+    enum class state : unsigned { waiting, leads, done };
+    std::atomic<state> now = state::waiting;
+  };
+
   const std::size_t cost_;  // bytes that count against the bound
-  bool done_ = false;
   result<void> outcome_;
-  std::condition_variable wakeup_;
+  std::shared_ptr<waiting_place> place_;
 };
 
 /// Executes a group: what `group_commit` leaves to the bus.
@@ -73,15 +83,26 @@ class group_commit {
   /// One transaction takes no more than this, so that followers do not wait for ever for one fsync.
   static constexpr std::size_t group_bytes_max = std::size_t{16} << 20;
 
+  /// What a leader waits at most: little beside the commit, and nothing when that is less than it takes to
+  /// wake a thread.
+  static constexpr int commit_to_wait_ratio = 8;
+  static constexpr std::chrono::microseconds wait_min{50};
+  static constexpr std::chrono::microseconds wait_max{1000};
+
+  void wait_for_others(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] std::vector<intent*> collect();
+  void lead(std::unique_lock<std::mutex>& lock, const intent& leader);
 
   commit_engine& engine_;
   const std::size_t pending_bytes_max_;
   std::mutex mutex_;
   std::condition_variable room_;
+  std::condition_variable all_there_;
   std::deque<intent*> queue_;   // its front leads
   std::vector<intent*> spare_;  // room for a group of all that wait
   std::size_t pending_bytes_ = 0;
+  std::size_t expected_ = 1;  // how many were there at the end of the last commit
+  std::chrono::steady_clock::duration last_commit_{};
 };
 
 }  // namespace levada
