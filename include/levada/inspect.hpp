@@ -64,7 +64,8 @@ struct queue_info {
   bool exclusive = false;
   /// Messages not settled: ready or delivered.
   std::uint64_t messages = 0;
-  /// Of these, delivered and not settled. Known to the owning process only; 0 through an attachment.
+  /// Of these, with a consumer, be it received or fetched ahead within its prefetch. Known to the owning
+  /// process only; 0 through an attachment.
   std::uint64_t unacked = 0;
   /// Consumers. Known to the owning process only; 0 through an attachment.
   std::uint32_t consumers = 0;

@@ -125,6 +125,8 @@ result<std::unique_ptr<consumer::impl>> consumer::impl::join(std::shared_ptr<cor
   for (const auto& topic : self->topics_) topic->readers.add(self->waiter_);
   self->group_->members.signal();
   if (auto synced = self->sync_membership(); !synced) return synced.error();
+  if (auto placed = self->place_acquired(); !placed) return placed.error();
+  if (self->owned_.empty()) self->store_members();
   return self;
 }
 
@@ -174,19 +176,32 @@ result<void> consumer::impl::sync_membership() {
                                                           p.where);
                               }),
                owned_.end());
-  for (const auto& where : changes.acquired) {
-    if (auto acquired = acquire(where); !acquired) return acquired;
-  }
+  for (const auto& where : changes.acquired) acquire(where);
   if (!changes.revoked.empty()) group_->members.signal();
   if (!changes.revoked.empty() || !changes.acquired.empty()) store_members();
   return {};
 }
 
-result<void> consumer::impl::acquire(const topic_partition& where) {
-  owned_partition p{where, owner_->find_topic(where.topic), {}, {}};
-  const std::uint64_t end = p.topic->state.end(where.partition.value());
-  auto found = committed(where);
-  if (found && *found) p.committed = p.position = (*found)->value();
+void consumer::impl::acquire(const topic_partition& where) {
+  const auto at =
+      std::lower_bound(owned_.begin(), owned_.end(), where,
+                       [](const owned_partition& a, const topic_partition& b) { return a.where < b; });
+  owned_.insert(at, {where, owner_->find_topic(where.topic), {}, {}, false});
+}
+
+result<void> consumer::impl::place_acquired() {
+  for (auto& p : owned_) {
+    if (p.placed) continue;
+    if (auto done = place(p); !done) return done;
+  }
+  return {};
+}
+
+result<void> consumer::impl::place(owned_partition& p) const {
+  const std::uint64_t end = p.topic->state.end(p.where.partition.value());
+  auto found = committed(p.where);
+  if (!found) return found.error();
+  if (*found) p.committed = p.position = (*found)->value();
   if (!p.position || *p.position > end) {
     switch (options_.reset) {
       case offset_reset::earliest:
@@ -200,27 +215,25 @@ result<void> consumer::impl::acquire(const topic_partition& where) {
         break;
     }
   }
-  const auto place =
-      std::lower_bound(owned_.begin(), owned_.end(), where,
-                       [](const owned_partition& a, const topic_partition& b) { return a.where < b; });
-  owned_.insert(place, std::move(p));
-  if (!found) return found.error();
+  p.placed = true;
   return {};
 }
 
 result<record_batch> consumer::impl::read() {
   auto access = enter("poll");
   if (!access) return access.error();
+  for (const auto& p : owned_) {
+    // Before anything is read: what is read moves a position, and must be returned.
+    if (p.position) continue;
+    return error{
+        errc::no_committed_offset,
+        fmt::format("{}: topic '{}' partition {} has no committed offset and the reset policy is none",
+                    operation("poll"), p.where.topic, p.where.partition.value())};
+  }
   log::batch_builder batch{{options_.poll_records_max, options_.poll_bytes_max}};
   std::optional<log::journal_reader> reader;
   for (std::size_t i = 0; i < owned_.size() && !batch.full(); ++i) {
     owned_partition& p = owned_[(turn_ + i) % owned_.size()];
-    if (!p.position) {
-      return error{
-          errc::no_committed_offset,
-          fmt::format("{}: topic '{}' partition {} has no committed offset and the reset policy is none",
-                      operation("poll"), p.where.topic, p.where.partition.value())};
-    }
     if (*p.position >= p.topic->state.end(p.where.partition.value())) continue;
     if (!reader) {
       auto opened = log::journal_reader::open(access->main());
@@ -244,6 +257,7 @@ result<record_batch> consumer::impl::poll(std::chrono::milliseconds timeout) {
     const std::uint64_t seen = waiter_->signals();
     if (auto entered = enter("poll"); !entered) return entered.error();
     if (auto synced = sync_membership(); !synced) return synced.error();
+    if (auto placed = place_acquired(); !placed) return placed.error();
     auto batch = read();
     if (!batch || !batch->empty() || owner_->time().steady() >= deadline) return batch;
     clock::steady_time until = deadline;
@@ -324,6 +338,7 @@ result<void> consumer::impl::seek(const topic_partition& where, const start_posi
     if (!found) return found.error();
     (*p)->position = *found;
   }
+  (*p)->placed = true;
   return {};
 }
 
@@ -334,6 +349,7 @@ std::vector<topic_partition> consumer::impl::assignment() const {
 }
 
 result<std::optional<offset>> consumer::impl::position(const topic_partition& where) const {
+  if (auto entered = enter("ask position"); !entered) return entered.error();
   for (const auto& p : owned_) {
     if (p.where == where) return p.position ? std::optional{offset{*p.position}} : std::nullopt;
   }

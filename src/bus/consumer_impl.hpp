@@ -36,6 +36,7 @@ class consumer::impl {
     std::shared_ptr<topic_slot> topic;
     std::optional<std::uint64_t> position;   // none: the reset policy is `none` and nobody has sought
     std::optional<std::uint64_t> committed;  // as far as this member knows
+    bool placed = false;                     // whether `position` has been found out
   };
   /// One offset to be committed.
   struct offset_note {
@@ -51,7 +52,11 @@ class consumer::impl {
   [[nodiscard]] error fenced(const char* verb) const;
   [[nodiscard]] result<core::access> enter(const char* verb) const;
   [[nodiscard]] result<void> sync_membership();
-  [[nodiscard]] result<void> acquire(const topic_partition& where);
+  void acquire(const topic_partition& where);
+  /// Finds out where the partitions that came since the last time start. Where that fails, the next call
+  /// tries again.
+  [[nodiscard]] result<void> place_acquired();
+  [[nodiscard]] result<void> place(owned_partition& p) const;
   /// Stores members and assignment, for listings. A failure costs nothing but an outdated listing.
   void store_members();
   [[nodiscard]] result<record_batch> read();
