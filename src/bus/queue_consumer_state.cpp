@@ -14,13 +14,15 @@ namespace {
 constexpr std::size_t fetch_entries_max = 64;
 constexpr std::size_t fetch_bytes_max = std::size_t{1} << 20;
 
-/// Notes that all entries of a queue may be delivered from now on.
+/// Notes that all entries of a queue may be delivered from now on. Takes its turn among the commits, as one
+/// that is under way may append without having seen the new consumer; costs no flush where there is nothing
+/// to note.
 class expose_intent final : public intent {
  public:
   explicit expose_intent(queue_slot& queue) : queue_{queue} {}
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    auto& row = scope.row_of(queue_);
-    row.exposed = row.tail;
+    const auto now = queue_.staged_row ? *queue_.staged_row : queue_.state.row();
+    if (now.exposed < now.tail) scope.row_of(queue_).exposed = now.tail;
     return {};
   }
   void applied(commit_scope&) noexcept override {}
@@ -58,13 +60,10 @@ result<std::shared_ptr<queue_consumer_state>> queue_consumer_state::start(
   }
   slot.waiting.add(self->waiter_);
   slot.state.consumers.fetch_add(1, std::memory_order_acq_rel);
-  const auto row = slot.state.row();
-  if (row.exposed < row.tail) {
-    expose_intent expose{slot};
-    if (auto done = self->owner_->run(self->operation("consume"), expose); !done) {
-      self->close();
-      return done.error();
-    }
+  expose_intent expose{slot};
+  if (auto done = self->owner_->run(self->operation("consume"), expose); !done) {
+    self->close();
+    return done.error();
   }
   return self;
 }

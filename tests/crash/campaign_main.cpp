@@ -1,0 +1,87 @@
+// The long form of the crash tests: as many power cuts and kills as wanted.
+
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include <crash/arguments.hpp>
+#include <crash/kill_nine.hpp>
+#include <crash/power_cut.hpp>
+
+namespace {
+
+using namespace levada::crash;
+
+constexpr const char* usage =
+    "usage: levada_crash_campaign powercut [--states N] [--seed N] [--operations N] [--planted FAULT]\n"
+    "                                      [--ignore-syncs-of files|directories] [--keep DIR]\n"
+    "       levada_crash_campaign kill9 [--kills N] [--seed N] [--planted FAULT]\n"
+    "Exits with 0 when nothing is violated. `levada_victim check DIR/state-N/store DIR/state-N/history`\n"
+    "checks a kept state once more.\n";
+
+ignored_syncs ignored(arguments& given) {
+  const auto what = given.text("--ignore-syncs-of");
+  if (!what) return ignored_syncs::none;
+  if (*what == "files") return ignored_syncs::of_files;
+  if (*what == "directories") return ignored_syncs::of_directories;
+  throw std::invalid_argument{"syncs are of files or of directories, not of '" + *what + "'"};
+}
+
+int power_cut(arguments& given) {
+  power_cut_options options;
+  options.states = given.number("--states", 10'000);
+  options.seed = given.number("--seed", options.seed);
+  options.operations = given.number("--operations", options.operations);
+  options.planted = given.planted();
+  options.ignored = ignored(given);
+  options.keep = given.text("--keep");
+  given.end();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  const auto summary = run_power_cuts(options, [](const power_cut_summary& s) {
+    if (s.states % 500 != 0) return;
+    std::printf("%llu states, %llu faults injected, %llu states in violation\n",
+                static_cast<unsigned long long>(s.states),
+                static_cast<unsigned long long>(s.injected.total()),
+                static_cast<unsigned long long>(s.states_in_violation));
+    std::fflush(stdout);
+  });
+  std::printf("%s", to_text(summary).c_str());
+  if (summary.injected.total() == 0) std::printf("no fault was injected: nothing is shown\n");
+  return summary.states_in_violation == 0 && summary.injected.total() > 0 ? 0 : 1;
+}
+
+int kill_nine(arguments& given) {
+  kill_options options;
+  options.kills = given.number("--kills", 200);
+  options.seed = given.number("--seed", options.seed);
+  options.planted = given.planted();
+  given.end();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  const auto summary = run_kills(options, [](const kill_summary& s) {
+    if (s.kills % 20 != 0) return;
+    std::printf("%llu kills, %llu in violation\n", static_cast<unsigned long long>(s.kills),
+                static_cast<unsigned long long>(s.kills_in_violation));
+    std::fflush(stdout);
+  });
+  std::printf("%s", to_text(summary).c_str());
+  return summary.violations.empty() && summary.kills > 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    arguments given{argc, argv};
+    const std::string command = given.positional("command");
+    if (command == "powercut") return power_cut(given);
+    if (command == "kill9") return kill_nine(given);
+    throw std::invalid_argument{"unknown command '" + command + "'"};
+  } catch (const std::invalid_argument& e) {
+    std::fprintf(stderr, "levada_crash_campaign: %s\n%s", e.what(), usage);
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "levada_crash_campaign: %s\n", e.what());
+    return 3;
+  }
+}

@@ -1,0 +1,176 @@
+#include <crash/history.hpp>
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+
+namespace levada::crash {
+namespace {
+
+template <class... Overloads>
+struct overloaded : Overloads... {
+  using Overloads::operator()...;
+};
+template <class... Overloads>
+overloaded(Overloads...) -> overloaded<Overloads...>;
+
+/// Takes a line apart, word by word.
+class words {
+ public:
+  explicit words(std::string_view line) : line_{line}, in_{std::string{line}} {}
+
+  template <class T>
+  T next() {
+    T value{};
+    if (!(in_ >> value)) fail();
+    return value;
+  }
+  void end() {
+    std::string rest;
+    if (in_ >> rest) fail();
+  }
+  [[noreturn]] void fail() const {
+    throw std::invalid_argument{fmt::format("no line of a history: '{}'", line_)};
+  }
+
+ private:
+  std::string line_;
+  std::istringstream in_;
+};
+
+template <class Commit>
+Commit read_commit(words& w) {
+  Commit c;
+  c.group = w.next<std::string>();
+  c.log = w.next<std::string>();
+  c.partition = w.next<std::uint32_t>();
+  c.next = w.next<std::uint64_t>();
+  return c;
+}
+
+template <class Message>
+Message read_message(words& w) {
+  Message m;
+  m.queue = w.next<std::string>();
+  m.record = w.next<serial>();
+  return m;
+}
+
+event read_event(words& w) {
+  const auto kind = w.next<std::string>();
+  if (kind == "opening") return opening{};
+  if (kind == "opened") return opened{};
+  if (kind == "declaring") return declaring{w.next<std::string>()};
+  if (kind == "declared") return declared{w.next<std::string>()};
+  if (kind == "deleting") return deleting{w.next<std::string>()};
+  if (kind == "deleted") return deleted{w.next<std::string>()};
+  if (kind == "sending") {
+    sending s;
+    s.record = w.next<serial>();
+    s.batch = w.next<serial>();
+    s.log = w.next<std::string>();
+    s.queues = w.next<std::string>();
+    s.hash = w.next<std::uint64_t>();
+    return s;
+  }
+  if (kind == "stored") {
+    stored s;
+    s.record = w.next<serial>();
+    s.log = w.next<std::string>();
+    s.partition = w.next<std::uint32_t>();
+    s.offset = w.next<std::uint64_t>();
+    return s;
+  }
+  if (kind == "committing") return read_commit<committing>(w);
+  if (kind == "committed") return read_commit<committed>(w);
+  if (kind == "received") return read_message<received>(w);
+  if (kind == "settling") return read_message<settling>(w);
+  if (kind == "settled") return read_message<settled>(w);
+  w.fail();
+}
+
+}  // namespace
+
+std::string to_line(const event& e) {
+  const auto commit = [](const char* kind, const auto& c) {
+    return fmt::format("{} {} {} {} {}", kind, c.group, c.log, c.partition, c.next);
+  };
+  const auto message = [](const char* kind, const auto& m) {
+    return fmt::format("{} {} {}", kind, m.queue, m.record);
+  };
+  return std::visit(overloaded{
+                        [](const opening&) { return std::string{"opening"}; },
+                        [](const opened&) { return std::string{"opened"}; },
+                        [](const declaring& d) { return "declaring " + d.object; },
+                        [](const declared& d) { return "declared " + d.object; },
+                        [](const deleting& d) { return "deleting " + d.object; },
+                        [](const deleted& d) { return "deleted " + d.object; },
+                        [](const sending& s) {
+                          return fmt::format("sending {} {} {} {} {}", s.record, s.batch, s.log, s.queues,
+                                             s.hash);
+                        },
+                        [](const stored& s) {
+                          return fmt::format("stored {} {} {} {}", s.record, s.log, s.partition, s.offset);
+                        },
+                        [&](const committing& c) { return commit("committing", c); },
+                        [&](const committed& c) { return commit("committed", c); },
+                        [&](const received& m) { return message("received", m); },
+                        [&](const settling& m) { return message("settling", m); },
+                        [&](const settled& m) { return message("settled", m); },
+                    },
+                    e);
+}
+
+event from_line(std::string_view line) {
+  words w{line};
+  event e = read_event(w);
+  w.end();
+  return e;
+}
+
+history read_history(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  if (!in) throw std::system_error{errno, std::generic_category(), file.string()};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  history lines;
+  for (std::size_t at = 0, end = text.find('\n'); end != std::string::npos;
+       at = end + 1, end = text.find('\n', at)) {
+    lines.push_back(text.substr(at, end - at));
+  }
+  return lines;
+}
+
+void write_history(const history& lines, const std::filesystem::path& file) {
+  std::ofstream out{file, std::ios::binary | std::ios::trunc};
+  for (const std::string& line : lines) out << line << '\n';
+  if (!out.flush()) throw std::system_error{errno, std::generic_category(), file.string()};
+}
+
+acknowledgements& acknowledgements::operator+=(const acknowledgements& other) noexcept {
+  records += other.records;
+  commits += other.commits;
+  settlements += other.settlements;
+  return *this;
+}
+
+acknowledgements count_acknowledgements(const history& lines) {
+  acknowledgements found;
+  for (const std::string& line : lines) {
+    const event e = from_line(line);
+    found.records += std::holds_alternative<stored>(e) ? 1 : 0;
+    found.commits += std::holds_alternative<committed>(e) ? 1 : 0;
+    found.settlements += std::holds_alternative<settled>(e) ? 1 : 0;
+  }
+  return found;
+}
+
+std::string to_text(const acknowledgements& a) {
+  return fmt::format("{} acknowledged records, {} committed offsets, {} settled messages", a.records,
+                     a.commits, a.settlements);
+}
+
+}  // namespace levada::crash

@@ -1,0 +1,108 @@
+#pragma once
+
+/// @file
+/// What the victim writes down, a line each: before an operation what it is about to do, and after it what
+/// the library has acknowledged. Whatever stands between the two is unknown after a crash.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <crash/payload.hpp>
+
+namespace levada::crash {
+
+/// The store is about to be opened, and made if there is none.
+struct opening {};
+/// It is open, so from now on it exists.
+struct opened {};
+/// An object is about to be declared. `object` is a description such as "topic:orders:2" (see
+/// `promises.hpp`).
+struct declaring {
+  std::string object;
+};
+/// It exists.
+struct declared {
+  std::string object;
+};
+/// An object is about to go.
+struct deleting {
+  std::string object;
+};
+struct deleted {
+  std::string object;
+};
+/// A record is about to be published; those of one batch share `batch`.
+struct sending {
+  serial record = 0;
+  serial batch = 0;
+  std::string log;
+  /// The queues that its exchange's bindings select, with commas between; "-" for none.
+  std::string queues;
+  std::uint64_t hash = 0;
+};
+/// It is durable.
+struct stored {
+  serial record = 0;
+  std::string log;
+  std::uint32_t partition = 0;
+  std::uint64_t offset = 0;
+};
+/// A group is about to commit an offset.
+struct committing {
+  std::string group;
+  std::string log;
+  std::uint32_t partition = 0;
+  std::uint64_t next = 0;
+};
+struct committed {
+  std::string group;
+  std::string log;
+  std::uint32_t partition = 0;
+  std::uint64_t next = 0;
+};
+/// A message was delivered.
+struct received {
+  std::string queue;
+  serial record = 0;
+};
+/// It is about to be settled for good.
+struct settling {
+  std::string queue;
+  serial record = 0;
+};
+struct settled {
+  std::string queue;
+  serial record = 0;
+};
+
+using event = std::variant<opening, opened, declaring, declared, deleting, deleted, sending, stored,
+                           committing, committed, received, settling, settled>;
+
+/// Without the end of the line.
+[[nodiscard]] std::string to_line(const event& e);
+/// Throws `std::invalid_argument` for what `to_line` did not write.
+[[nodiscard]] event from_line(std::string_view line);
+
+/// The lines of one history, in order.
+using history = std::vector<std::string>;
+
+/// A line that was cut short at the end of the file is not part of it. Throws `std::system_error`.
+[[nodiscard]] history read_history(const std::filesystem::path& file);
+void write_history(const history& lines, const std::filesystem::path& file);
+
+/// How often a history acknowledges.
+struct acknowledgements {
+  std::uint64_t records = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t settlements = 0;
+
+  acknowledgements& operator+=(const acknowledgements& other) noexcept;
+};
+[[nodiscard]] acknowledgements count_acknowledgements(const history& lines);
+[[nodiscard]] std::string to_text(const acknowledgements& a);
+
+}  // namespace levada::crash

@@ -1,0 +1,59 @@
+#pragma once
+
+/// @file
+/// Power cuts: records the victim at work, rebuilds what a cut at some moment may leave, and checks that.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <crash/disk.hpp>
+#include <crash/history.hpp>
+#include <crash/victim.hpp>
+
+namespace levada::crash {
+
+struct power_cut_options {
+  std::uint64_t seed = 1;
+  std::uint64_t states = 300;
+  /// How many of them come from one recording.
+  std::uint64_t states_per_recording = 25;
+  std::uint64_t operations = 120;
+  planted_fault planted = planted_fault::none;
+  ignored_syncs ignored = ignored_syncs::none;
+  /// Where violating states and their histories are kept, to be looked into.
+  std::optional<std::filesystem::path> keep = std::nullopt;
+};
+
+struct power_cut_summary {
+  std::uint64_t recordings = 0;
+  std::uint64_t operations = 0;
+  std::uint64_t states = 0;
+  /// In which something was lost.
+  std::uint64_t states_with_faults = 0;
+  /// Before the store was there for good.
+  std::uint64_t states_in_creation = 0;
+  faults injected;
+  /// What the states were compared with, all together.
+  acknowledgements checked;
+  std::uint64_t states_in_violation = 0;
+  /// Of the first such states, what does not hold.
+  std::vector<std::string> violations;
+};
+
+/// Called after each state.
+using power_cut_progress = std::function<void(const power_cut_summary&)>;
+
+/// Recordings come in pairs: one that begins with nothing, and one of a second run on a state that a power
+/// cut in the first has left. Half of the pairs have three publishing threads. Must not be called while
+/// other threads run. Throws `std::logic_error` when the recording is not complete.
+[[nodiscard]] power_cut_summary run_power_cuts(const power_cut_options& options,
+                                               const power_cut_progress& progress = {});
+
+/// Some lines for people: what was done, injected and found.
+[[nodiscard]] std::string to_text(const power_cut_summary& s);
+
+}  // namespace levada::crash

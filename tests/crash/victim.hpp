@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <string>
+
+namespace levada::crash {
+
+/// Lies that the victim can be told to tell, to see that they are found out.
+enum class planted_fault {
+  none,
+  /// A record is reported as stored before it is published.
+  ack_before_publish,
+  /// Now and then a record is reported as stored and never published.
+  ack_without_publish,
+  /// Messages are reported as settled and never acked.
+  settle_without_ack,
+  /// Offsets are reported as committed and never are.
+  commit_without_commit,
+};
+
+struct victim_options {
+  std::filesystem::path directory;
+  std::uint64_t seed = 1;
+  /// The how-manieth run on this store, from 1: names its records apart from those of other runs.
+  std::uint32_t run = 1;
+  std::uint64_t operations = 150;
+  /// After so many operations the bus is closed and opened again.
+  std::uint64_t operations_per_life = 60;
+  /// With more than one, the others publish as fast as they can.
+  std::uint32_t threads = 1;
+  planted_fault planted = planted_fault::none;
+};
+
+/// Receives the lines of the history, one at a time.
+using line_sink = std::function<void(const std::string& line)>;
+
+/// Works on a store through the public interface: declares, publishes, reads as a group, takes from queues.
+/// Tells before and after each operation (see `history.hpp`). With one thread, the same seed on the same
+/// store does the same. Throws `levada::exception` when an operation fails.
+void run_victim(const victim_options& options, const line_sink& line);
+
+/// So large that a run lasts until it is killed.
+inline constexpr std::uint64_t operations_without_end = std::numeric_limits<std::uint64_t>::max();
+
+}  // namespace levada::crash
