@@ -76,7 +76,17 @@ result<std::optional<bytes>> transaction::get(MDB_dbi table, bytes key) const {
 
 result<read_transaction> read_transaction::begin(const environment& env) {
   MDB_txn* txn = nullptr;
-  if (const int rc = mdb_txn_begin(env.get(), nullptr, MDB_RDONLY, &txn); rc != 0) {
+  int rc = mdb_txn_begin(env.get(), nullptr, MDB_RDONLY, &txn);
+  // LMDB 0.9 announces the reader and then copies the roots from one of two meta pages. If this thread is held
+  // up between the two while two commits go by, that page has become the second one's: the roots may be mixed,
+  // or of a commit that is not durable yet. So a snapshot counts only if it was one of the newest two after it
+  // was taken.
+  while (rc == 0 && env.last_transaction() > mdb_txn_id(txn) + 1) {
+    mdb_txn_reset(txn);
+    rc = mdb_txn_renew(txn);
+  }
+  if (rc != 0) {
+    mdb_txn_abort(txn);  // nothing, where none was begun
     return lmdb_error(rc, "begin read transaction");
   }
   return read_transaction{txn};
