@@ -187,6 +187,7 @@ result<void> core::load() {
     return slot == topics_by_id_.end() ? nullptr : &slot->second->state;
   });
   if (!extent) return extent.error();
+  store_->main.env().pages().keep_read();
   if (extent->unknown_log) {
     return error{errc::damaged,
                  fmt::format("open store '{}': journal row {} belongs to log {}, which does not exist",

@@ -5,8 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <limits>
+#include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cli/time_text.hpp"
 
@@ -22,8 +26,13 @@ that owns the store; `produce` needs the store for itself.)";
 
 constexpr const char* produce_footer =
     R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
-in batches, and whenever no more input is waiting. The store is made if there is none. Says nothing when all
-went well. SIGINT, SIGTERM or SIGHUP: stores the whole lines read so far, says how many, and ends.)";
+in batches, and whenever no more input is waiting. The store is made if there is none.
+
+Without --partition a line with a key goes to the partition of its key, as in Kafka. Lines without a key go to
+the partitions in turn, a batch each, so that `tail` prints them in their order.
+
+Says nothing when all went well. SIGINT, SIGTERM or SIGHUP: stores the whole lines read so far, says how many,
+and ends.)";
 
 constexpr const char* tail_footer =
     R"(FROM is one of
@@ -88,6 +97,8 @@ void add_number(CLI::App* command, const std::string& name, std::optional<Number
 class command_line {
  public:
   command_line() : app_{"Looks into and writes to levada stores.", "levada"} {
+    // At most one, so that a topic may have the name of a command.
+    app_.require_subcommand(1);
     // Commands start with the formatter and the help option that the program has by then; the footer is not
     // for them.
     app_.formatter(std::make_shared<help_format>());
@@ -113,7 +124,6 @@ class command_line {
     now_ = now;
     try {
       app_.parse(argc, argv);
-      if (app_.get_subcommands().empty()) throw CLI::RequiredError{"a command"};
     } catch (const CLI::ParseError& e) {
       return explain(e, argc > 1 ? argv[1] : "");
     }
@@ -158,8 +168,7 @@ class command_line {
     command->add_option("TOPIC", produce_.topic, "Where to; made if there is none")->required();
     add_number(command, "--partitions", produce_.partitions,
                "How many a new topic gets, 1 by default; an existing one must have as many");
-    add_number(command, "--partition", partition_,
-               "The partition for all records; by default that of the key, or each in turn");
+    add_number(command, "--partition", partition_, "The partition for all records; see below");
     command
         ->add_option("--key-separator", produce_.key_separator,
                      "What parts key and value, at its first occurrence; a line without it has no key")
@@ -228,14 +237,15 @@ class command_line {
     if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return text_request{fmt::format("{}\n", e.what())};
     }
-    const auto chosen = app_.get_subcommands();
-    if (!chosen.empty()) {
+    std::string why = "a command is needed";
+    if (const auto chosen = app_.get_subcommands(); first.starts_with('-')) {
+      // Also where a command follows: it lacks what stands before it.
+      why = fmt::format("there is no option '{}' before a command", first);
+    } else if (!chosen.empty()) {
       return usage_error{fmt::format("{} (see levada {} --help)", e.what(), chosen.front()->get_name())};
+    } else if (!first.empty()) {
+      why = fmt::format("there is no command '{}'", first);
     }
-    const bool is_option = first.starts_with('-');
-    const auto why = first.empty() ? "a command is needed"
-                     : is_option   ? std::string{e.what()}
-                                   : fmt::format("there is no command '{}'", first);
     return usage_error{fmt::format("{} (see levada --help)", why)};
   }
 

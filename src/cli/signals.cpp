@@ -28,6 +28,17 @@ void receive(int signal_number) {
   errno = saved;
 }
 
+/// A system call that began just after the signal came knows nothing of it: it is interrupted too, a second
+/// later.
+void receive_and_repeat(int signal_number) {
+  receive(signal_number);
+  ::alarm(1);
+}
+
+void repeat(int) {
+  ::alarm(1);
+}
+
 void handle(int signal_number, void (*handler)(int), int flags) noexcept {
   struct sigaction action {};
   action.sa_handler = handler;
@@ -61,10 +72,12 @@ stop_signals::stop_signals(waiting_call what) {
   if (wake_pipe[0] < 0 && ::pipe2(wake_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     throw std::system_error{errno, std::generic_category(), "make a pipe for signals"};
   }
-  int flags = static_cast<int>(SA_RESETHAND);
-  if (what == waiting_call::restarted) flags |= SA_RESTART;
+  const bool restarted = what == waiting_call::restarted;
+  if (!restarted) handle(SIGALRM, repeat, 0);
   for (const int s : stopping) {
-    if (!is_ignored(s)) handle(s, receive, flags);
+    if (is_ignored(s)) continue;
+    handle(s, restarted ? receive : receive_and_repeat,
+           static_cast<int>(SA_RESETHAND) | (restarted ? SA_RESTART : 0));
   }
 }
 
@@ -72,6 +85,7 @@ stop_signals::~stop_signals() {
   for (const int s : stopping) {
     if (!is_ignored(s)) handle(s, SIG_DFL, 0);
   }
+  ::alarm(0);
 }
 
 bool stop_signals::requested() noexcept {

@@ -24,7 +24,7 @@ class stop_signals {
   enum class waiting_call {
     /// It goes on, so that a commit stays whole.
     restarted,
-    /// It returns, so that a reader that does not read keeps nobody.
+    /// It returns, so that a reader that does not read keeps nobody. Claims SIGALRM.
     interrupted,
   };
 

@@ -1,9 +1,12 @@
 #include "storage/lmdb.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+
+#include <cstring>
 
 #include "storage/errors.hpp"
 
@@ -13,8 +16,48 @@ namespace {
 constexpr unsigned readers_max = 1024;
 constexpr unsigned tables_max = 16;
 constexpr mdb_mode_t file_mode = 0600;
+constexpr std::size_t touched_bytes_max = std::size_t{16} << 20;
 
 }  // namespace
+
+void touched_pages::locate(std::byte* begin, std::size_t size) noexcept {
+  begin_ = begin;
+  size_ = size;
+}
+
+void touched_pages::written(std::size_t size) noexcept {
+  if (begin_ == nullptr || bytes_.fetch_add(size, std::memory_order_relaxed) + size < touched_bytes_max)
+    return;
+  bytes_.store(0, std::memory_order_relaxed);
+  // Of a shared mapping this drops page-table entries only. Where it fails, memory merely looks larger.
+  ::madvise(begin_, size_, MADV_DONTNEED);
+}
+
+result<void> environment::let_go_of_pages() {
+  auto txn = read_transaction::begin(*this);
+  if (!txn) return txn.error();
+  MDB_dbi names = 0;
+  MDB_envinfo info{};
+  MDB_stat shape{};
+  mdb_env_info(env_.get(), &info);
+  if (const int rc = mdb_dbi_open(txn->get(), nullptr, 0, &names); rc != 0) {
+    return lmdb_error(rc, "open main environment");
+  }
+  mdb_stat(txn->get(), names, &shape);
+  auto c = cursor::open(*txn, names);
+  if (!c) return c.error();
+  auto first = c->move(MDB_FIRST);
+  if (!first) return first.error();
+  if (!*first) return {};
+  // LMDB does not tell where it mapped the file, but every page begins with its number.
+  const auto address = reinterpret_cast<std::uintptr_t>((*first)->value.data());
+  const std::uintptr_t page = address / shape.ms_psize * shape.ms_psize;
+  std::uint64_t number = 0;
+  std::memcpy(&number, reinterpret_cast<const void*>(page), sizeof number);
+  pages_->locate(reinterpret_cast<std::byte*>(page - number * shape.ms_psize), info.me_mapsize);
+  mdb_env_set_userctx(env_.get(), pages_.get());
+  return {};
+}
 
 result<environment> environment::open(const std::filesystem::path& directory,
                                       const environment_options& options) {
@@ -77,10 +120,10 @@ result<std::optional<bytes>> transaction::get(MDB_dbi table, bytes key) const {
 result<read_transaction> read_transaction::begin(const environment& env) {
   MDB_txn* txn = nullptr;
   int rc = mdb_txn_begin(env.get(), nullptr, MDB_RDONLY, &txn);
-  // LMDB 0.9 announces the reader and then copies the roots from one of two meta pages. If this thread is held
-  // up between the two while two commits go by, that page has become the second one's: the roots may be mixed,
-  // or of a commit that is not durable yet. So a snapshot counts only if it was one of the newest two after it
-  // was taken.
+  // LMDB 0.9 announces the reader and then copies the roots from one of two meta pages. If this thread is
+  // held up between the two while two commits go by, that page has become the second one's: the roots may be
+  // mixed, or of a commit that is not durable yet. So a snapshot counts only if it was one of the newest two
+  // after it was taken.
   while (rc == 0 && env.last_transaction() > mdb_txn_id(txn) + 1) {
     mdb_txn_reset(txn);
     rc = mdb_txn_renew(txn);
@@ -135,10 +178,20 @@ result<std::optional<cursor::entry>> cursor::move(MDB_cursor_op operation, bytes
   const int rc = mdb_cursor_get(cursor_.get(), &k, &v, operation);
   if (rc == MDB_NOTFOUND) return std::optional<entry>{};
   if (rc != 0) return lmdb_error(rc, "read from main environment");
+  read_ += v.mv_size;
+  if (read_ >= note_read_bytes) {
+    if (auto* const touched = pages()) touched->read(read_);
+    read_ = 0;
+  }
   return std::optional<entry>{entry{from_val(k), from_val(v)}};
 }
 
+touched_pages* cursor::pages() const noexcept {
+  return static_cast<touched_pages*>(mdb_env_get_userctx(mdb_txn_env(mdb_cursor_txn(cursor_.get()))));
+}
+
 int cursor::append(bytes key, bytes value) noexcept {
+  if (auto* const touched = pages()) touched->written(value.size());
   MDB_val k = to_val(key);
   MDB_val v = to_val(value);
   return mdb_cursor_put(cursor_.get(), &k, &v, MDB_APPEND);

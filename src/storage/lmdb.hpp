@@ -9,6 +9,7 @@
 
 #include <lmdb.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -43,6 +44,29 @@ struct environment_options {
   bool no_sync = false;
 };
 
+/// The pages of a mapped data file that this process has touched. The kernel counts them as the process's
+/// memory, though they belong to the page cache: so that memory does not seem to grow with the file, they are
+/// let go of each time so many bytes have been read or written. One that is used again is found again in the
+/// cache, at the price of a page fault. Safe to share between threads.
+class touched_pages {
+ public:
+  /// Where the file is mapped; before that, nothing is let go of.
+  void locate(std::byte* begin, std::size_t size) noexcept;
+  /// From now on reading lets go of nothing. For the owner, whose consumers read the same rows one after the
+  /// other: faults would cost a replay from memory a fifth of its speed.
+  void keep_read() noexcept { keep_read_ = true; }
+  void read(std::size_t size) noexcept {
+    if (!keep_read_.load(std::memory_order_relaxed)) written(size);
+  }
+  void written(std::size_t size) noexcept;
+
+ private:
+  std::byte* begin_ = nullptr;
+  std::size_t size_ = 0;
+  std::atomic<std::size_t> bytes_ = 0;
+  std::atomic<bool> keep_read_ = false;
+};
+
 class environment {
  public:
   /// Opens (or with a new directory makes) the environment in `directory`.
@@ -58,6 +82,10 @@ class environment {
   /// Whether the data file has no room to grow by a few MiB: full file system, or the process's limit on file
   /// sizes. LMDB reports a short write as EIO, so this is asked before the device is blamed.
   [[nodiscard]] bool no_room() const noexcept;
+  /// From now on lets go of touched pages. To be called once, before the environment is shared.
+  [[nodiscard]] result<void> let_go_of_pages();
+  /// What it lets go of.
+  [[nodiscard]] touched_pages& pages() const noexcept { return *pages_; }
   /// The newest transaction that is on record in a meta page.
   [[nodiscard]] std::uint64_t last_transaction() const noexcept;
 
@@ -65,6 +93,7 @@ class environment {
   struct closer {
     void operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
   };
+  std::unique_ptr<touched_pages> pages_ = std::make_unique<touched_pages>();
   std::unique_ptr<MDB_env, closer> env_;
 };
 
@@ -131,6 +160,10 @@ class cursor {
     void operator()(MDB_cursor* c) const noexcept { mdb_cursor_close(c); }
   };
   explicit cursor(MDB_cursor* c) noexcept : cursor_{c} {}
+  [[nodiscard]] touched_pages* pages() const noexcept;
+
+  static constexpr std::size_t note_read_bytes = std::size_t{16} << 10;
+  std::size_t read_ = 0;  // and not noted yet
   std::unique_ptr<MDB_cursor, closer> cursor_;
 };
 

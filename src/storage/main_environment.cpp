@@ -45,6 +45,7 @@ result<main_environment> main_environment::open(const std::filesystem::path& dir
   if (!env) return env.error();
   auto tables = open_tables(env->get(), MDB_RDONLY, 0);
   if (!tables) return tables.error();
+  if (auto located = env->let_go_of_pages(); !located) return located.error();
   return main_environment{std::move(*env), *tables};
 }
 
@@ -54,6 +55,7 @@ result<main_environment> main_environment::create(const std::filesystem::path& d
   if (!env) return env.error();
   auto tables = open_tables(env->get(), 0, MDB_CREATE);
   if (!tables) return tables.error();
+  if (auto located = env->let_go_of_pages(); !located) return located.error();
   return main_environment{std::move(*env), *tables};
 }
 

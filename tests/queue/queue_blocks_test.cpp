@@ -57,8 +57,8 @@ TEST_F(QueueBlocks, AreFilledWith120EntriesEach) {
 
 TEST_F(QueueBlocks, TakeWhatIsAppendedOnEachSideOfTheirBorders) {
   std::uint32_t queue = 100;
-  for (const std::size_t first : {1, 2, 119, 120, 121, 239, 240, 241}) {
-    for (const std::size_t second : {1, 119, 120, 121, 240, 300}) {
+  for (const std::size_t first : {1U, 2U, 119U, 120U, 121U, 239U, 240U, 241U}) {
+    for (const std::size_t second : {1U, 119U, 120U, 121U, 240U, 300U}) {
       ++queue;
       append_next(first, queue);
       append_next(second, queue);
@@ -340,7 +340,7 @@ TEST_F(QueueBlocks, RefuseToChangeWhatIsDamaged) {
 TEST_F(QueueBlocks, RefuseToAppendWhereTheyDoNotEnd) {
   append_next(60);
   auto txn = ok(storage::write_transaction::begin(environment().env()));
-  for (const std::uint64_t wrong : {59, 61, 119, 121}) {
+  for (const std::uint64_t wrong : {59U, 61U, 119U, 121U}) {
     queue_row row{wrong, 0, 0};
     SCOPED_TRACE(wrong);
     expect_damaged(append(txn, tables(), id, row, references(0, 1)), "not where it ends");

@@ -1,0 +1,176 @@
+#include <string>
+
+#include "command_fixture.hpp"
+
+namespace levada::test {
+namespace {
+
+/// Everything that can be listed, in a store that this process owns while the command looks in.
+class Listing : public command_fixture {
+ protected:
+  Listing() {
+    bus_.emplace(ok(bus::open(store())));
+    const auto orders = ok(bus_->declare_topic("orders", {.partitions = 2}));
+    for (int i = 0; i < 10; ++i) ok(orders.publish(partition_id{0}, record{"v"}));
+    ok(orders.publish(partition_id{1}, record{"v"}));
+    consumer_options options;
+    options.reset = offset_reset::earliest;
+    options.member_id = "worker";
+    worker_.emplace(ok(bus_->join("billing", {"orders"}, options)));
+    ok(worker_->poll(std::chrono::milliseconds{0}));
+    ok(worker_->commit({"orders", partition_id{0}}, offset{4}));
+    ok(bus_->declare_exchange("events", {.type = exchange_type::topic, .partitions = 1}));
+    ok(bus_->declare_exchange("news", {.type = exchange_type::fanout, .partitions = 1}));
+    ok(bus_->declare_queue("desk"));
+    ok(bus_->declare_queue("idle"));
+    ok(bus_->bind("events", "desk", "a.#"));
+    ok(bus_->bind("events", "desk", "b"));
+    ok(bus_->bind("news", "desk", ""));
+    for (int i = 0; i < 3; ++i) ok(bus_->publish("events", "a.b", record{"m"}));
+  }
+
+  void give_up_the_store() {
+    worker_.reset();
+    bus_.reset();
+  }
+
+ private:
+  std::optional<bus> bus_;
+  std::optional<consumer> worker_;
+};
+
+TEST_F(Listing, ShowsTopicsByPartition) {
+  EXPECT_EQ(print({"topics"}),
+            "TOPIC   KIND      PARTITION  BEGIN  END  RECORDS\n"
+            "events  exchange          0      0    3        3\n"
+            "news    exchange          0      0    0        0\n"
+            "orders  topic             0      0   10       10\n"
+            "orders  topic             1      0    1        1\n");
+  EXPECT_EQ(print({"topics", "news"}),
+            "TOPIC  KIND      PARTITION  BEGIN  END  RECORDS\n"
+            "news   exchange          0      0    0        0\n");
+}
+
+TEST_F(Listing, ShowsMembersCommittedOffsetsEndsAndLagOfGroups) {
+  EXPECT_EQ(print({"groups"}),
+            "GROUP    GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\n"
+            "billing           1  orders          0          4   10    6  worker\n"
+            "billing           1  orders          1          -    1    1  worker\n");
+}
+
+TEST_F(Listing, ShowsNoMembersWhereNobodyOwnsTheStore) {
+  give_up_the_store();
+  EXPECT_EQ(
+      print({"groups", "billing", "--json"}),
+      R"({"group":"billing","generation":2,"topic":"orders","partition":0,"committed":4,"end":10,"lag":6,)"
+      R"("member":null})"
+      "\n");
+}
+
+TEST_F(Listing, ShowsQueues) {
+  EXPECT_EQ(print({"queues"}),
+            "QUEUE  EXCLUSIVE  MESSAGES\n"
+            "desk   no                3\n"
+            "idle   no                0\n");
+  EXPECT_EQ(print({"queues", "desk", "--json"}), R"({"queue":"desk","exclusive":false,"messages":3})"
+                                                 "\n");
+}
+
+TEST_F(Listing, ShowsExchanges) {
+  EXPECT_EQ(print({"exchanges"}),
+            "EXCHANGE  TYPE    PARTITIONS  BINDINGS\n"
+            "events    topic            1         2\n"
+            "news      fanout           1         1\n");
+}
+
+TEST_F(Listing, ShowsBindingsOfAllExchangesOrOfOne) {
+  EXPECT_EQ(print({"bindings"}),
+            "EXCHANGE  QUEUE  KEY\n"
+            "events    desk   a.#\n"
+            "events    desk   b\n"
+            "news      desk   \"\"\n");
+  EXPECT_EQ(print({"bindings", "news", "--json"}), R"({"exchange":"news","queue":"desk","key":""})"
+                                                   "\n");
+}
+
+TEST_F(Listing, PrintsOneObjectARowAsJson) {
+  EXPECT_EQ(print({"topics", "orders", "--json"}),
+            R"({"topic":"orders","kind":"topic","partition":0,"begin":0,"end":10,"records":10})"
+            "\n"
+            R"({"topic":"orders","kind":"topic","partition":1,"begin":0,"end":1,"records":1})"
+            "\n");
+}
+
+TEST_F(Listing, RefusesNamesThatNothingHas) {
+  EXPECT_THAT(levada({"topics", "none"}), fails_saying(1, "topic 'none'"));
+  EXPECT_THAT(levada({"groups", "none"}), fails_saying(1, "group 'none'"));
+  EXPECT_THAT(levada({"queues", "none"}), fails_saying(1, "queue 'none'"));
+  EXPECT_THAT(levada({"exchanges", "orders"}), fails_saying(1, "exchange 'orders'"));
+  EXPECT_THAT(levada({"bindings", "none"}), fails_saying(1, "exchange 'none'"));
+}
+
+TEST_F(Listing, LooksTheSameWithoutAnOwner) {
+  const auto topics = print({"topics"});
+  const auto queues = print({"queues"});
+  give_up_the_store();
+  EXPECT_EQ(print({"topics"}), topics);
+  EXPECT_EQ(print({"queues"}), queues);
+}
+
+class SmallListing : public command_fixture {};
+
+TEST_F(SmallListing, ShowsHeadingsOfAnEmptyStore) {
+  ok(ok(bus::open(store())).close());
+  EXPECT_EQ(print({"topics"}), "TOPIC  KIND  PARTITION  BEGIN  END  RECORDS\n");
+  EXPECT_EQ(print({"groups"}), "GROUP  GENERATION  TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER\n");
+  EXPECT_EQ(print({"groups", "--json"}), "");
+}
+
+TEST_F(SmallListing, ShowsMembersThatOwnNothing) {
+  auto owner = ok(bus::open(store()));
+  ok(owner.declare_topic("orders"));
+  consumer_options options;
+  options.reset = offset_reset::earliest;
+  options.member_id = "b";
+  auto first = ok(owner.join("g", {"orders"}, options));
+  ok(first.poll(std::chrono::milliseconds{0}));
+  // Comes before the other by its name, so the only partition goes to it.
+  options.member_id = "a";
+  auto second = ok(owner.join("g", {"orders"}, options));
+  ok(first.poll(std::chrono::milliseconds{0}));
+  ok(second.poll(std::chrono::milliseconds{0}));
+  EXPECT_EQ(print({"groups"}),
+            "GROUP  GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\n"
+            "g               2  orders          0  -            0    0  a\n"
+            "g               2  -               -  -            -    -  b\n");
+}
+
+TEST_F(SmallListing, CountsCharactersAndNotBytesForItsColumns) {
+  auto owner = ok(bus::open(store()));
+  ok(owner.declare_queue("\xc3\xb6\xc3\xb6"));
+  ok(owner.declare_queue("abc"));
+  EXPECT_EQ(print({"queues"}),
+            "QUEUE  EXCLUSIVE  MESSAGES\n"
+            "abc    no                0\n"
+            "\xc3\xb6\xc3\xb6     no                0\n");
+}
+
+TEST_F(SmallListing, ShowsControlCharactersOfKeysHarmless) {
+  auto owner = ok(bus::open(store()));
+  ok(owner.declare_exchange("e"));
+  ok(owner.declare_queue("q"));
+  ok(owner.bind("e", "q", "a\x1b[2Jb"));
+  EXPECT_EQ(print({"bindings"}),
+            "EXCHANGE  QUEUE  KEY\n"
+            "e         q      a\\x1b[2Jb\n");
+  EXPECT_EQ(print({"bindings", "--json"}), "{\"exchange\":\"e\",\"queue\":\"q\",\"key\":\"a\\u001b[2Jb\"}\n");
+}
+
+TEST_F(SmallListing, ShowsAnonymousQueuesAsExclusive) {
+  auto owner = ok(bus::open(store()));
+  const auto queue = ok(owner.declare_anonymous_queue());
+  EXPECT_THAT(print({"queues"}), ::testing::HasSubstr(queue.name() + "  yes"));
+}
+
+}  // namespace
+}  // namespace levada::test
