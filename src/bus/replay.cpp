@@ -15,9 +15,10 @@ result<std::unique_ptr<replay::impl>> replay::impl::make(std::shared_ptr<replay_
   replay_options effective = options;
   const auto& name = log->name();
   if (options.partition && options.partition->value() >= log->partitions()) {
-    return error{errc::unknown_partition,
-                 fmt::format("replay topic '{}', partition {}: the topic has {} partitions", name,
-                             options.partition->value(), log->partitions())};
+    return error{
+        errc::unknown_partition,
+        fmt::format("replay topic '{}', partition {}: the topic has {} partition{}", name,
+                    options.partition->value(), log->partitions(), log->partitions() == 1 ? "" : "s")};
   }
   if (options.bytes_max == 0) {
     return error{errc::invalid_argument, fmt::format("replay topic '{}': bytes_max is 0", name)};

@@ -45,8 +45,8 @@ class append_intent final : public intent {
 
 error unknown_partition(const log::log_state& log, partition_id partition) {
   return {errc::unknown_partition,
-          fmt::format("publish to topic '{}', partition {}: the topic has {} partitions", log.name(),
-                      partition.value(), log.partitions())};
+          fmt::format("publish to topic '{}', partition {}: the topic has {} partition{}", log.name(),
+                      partition.value(), log.partitions(), log.partitions() == 1 ? "" : "s")};
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ TEST(Row, IsRefusedAtEveryImpossibleSize) {
     for (const std::size_t claimed : {records, records + 8, records - 8, records + 1, std::size_t{0}}) {
       row_header h{};
       h.records_size = static_cast<std::uint32_t>(claimed);
-      std::memcpy(value.data(), &h, std::min(size, sizeof h));
+      if (size > 0) std::memcpy(value.data(), &h, std::min(size, sizeof h));
       const bool possible =
           size >= sizeof h && size <= row_bytes_max && records % 8 == 0 && claimed == records;
       row_view row;
