@@ -280,6 +280,7 @@ result<consumer::impl::owned_partition*> consumer::impl::find(const char* verb,
 
 result<void> consumer::impl::commit_offsets(const std::vector<offset_note>& notes) {
   std::vector<offset_intent::entry> entries;
+  entries.reserve(notes.size());
   for (const auto& note : notes) {
     entries.push_back({note.partition->where, note.partition->topic->state.id(), note.next});
   }

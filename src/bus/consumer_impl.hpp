@@ -45,8 +45,11 @@ class consumer::impl {
   };
 
   impl(std::shared_ptr<core> owner, std::shared_ptr<group_slot> group,
-       std::vector<std::shared_ptr<topic_slot>> topics, const consumer_options& options)
-      : owner_{std::move(owner)}, group_{std::move(group)}, topics_{std::move(topics)}, options_{options} {}
+       std::vector<std::shared_ptr<topic_slot>> topics, consumer_options options)
+      : owner_{std::move(owner)},
+        group_{std::move(group)},
+        topics_{std::move(topics)},
+        options_{std::move(options)} {}
 
   [[nodiscard]] std::string operation(const char* verb) const;
   [[nodiscard]] error fenced(const char* verb) const;

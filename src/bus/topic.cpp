@@ -64,9 +64,9 @@ class publish_batch::impl {
   explicit impl(std::shared_ptr<topic_slot> topic, std::size_t record_bytes_max)
       : topic_{std::move(topic)}, record_bytes_max_{record_bytes_max} {
     const std::uint32_t n = topic_->state.partitions();
+    next_ = topic_->next_partition.fetch_add(1, std::memory_order_relaxed) % n;
     rows_.reserve(n);
     for (std::uint32_t p = 0; p < n; ++p) rows_.emplace_back(topic_->state.id(), p);
-    next_ = topic_->next_partition.fetch_add(1, std::memory_order_relaxed) % n;
   }
 
   result<slot> add(std::optional<partition_id> partition, const log::record_source& source) {

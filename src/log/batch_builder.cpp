@@ -12,7 +12,7 @@ std::byte* batch_builder::allocate(std::size_t size) {
     content_->buffers.push_back(std::make_unique_for_overwrite<std::uint64_t[]>(capacity_));
     used_ = 0;
   }
-  std::byte* const place = reinterpret_cast<std::byte*>(content_->buffers.back().get() + used_);
+  auto* const place = reinterpret_cast<std::byte*>(content_->buffers.back().get() + used_);
   used_ += words;
   return place;
 }

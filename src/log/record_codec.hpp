@@ -29,7 +29,7 @@ struct record_access {
     batch.content_ = std::move(content);
   }
   template <class Delivery>
-  static void fill(Delivery& delivery, const record_view& record, std::shared_ptr<const void> bytes,
+  static void fill(Delivery& delivery, const record_view& record, std::shared_ptr<const void>&& bytes,
                    delivery_tag tag, bool redelivered) {
     delivery.record_ = record;
     delivery.bytes_ = std::move(bytes);

@@ -19,7 +19,7 @@ bool topic_matches(std::string_view pattern, std::string_view routing_key) {
       continue;
     }
     for (std::size_t i = key.size(); i > 0; --i)
-      reached[i] = reached[i - 1] != 0 && (word == "*" || word == key[i - 1]);
+      reached[i] = static_cast<char>(reached[i - 1] != 0 && (word == "*" || word == key[i - 1]));
     reached[0] = 0;
   }
   return reached.back() != 0;

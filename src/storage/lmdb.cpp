@@ -50,11 +50,11 @@ result<void> environment::let_go_of_pages() {
   if (!first) return first.error();
   if (!*first) return {};
   // LMDB does not tell where it mapped the file, but every page begins with its number.
-  const auto address = reinterpret_cast<std::uintptr_t>((*first)->value.data());
-  const std::uintptr_t page = address / shape.ms_psize * shape.ms_psize;
+  const std::byte* const value = (*first)->value.data();
+  const std::byte* const page = value - reinterpret_cast<std::uintptr_t>(value) % shape.ms_psize;
   std::uint64_t number = 0;
-  std::memcpy(&number, reinterpret_cast<const void*>(page), sizeof number);
-  pages_->locate(reinterpret_cast<std::byte*>(page - number * shape.ms_psize), info.me_mapsize);
+  std::memcpy(&number, page, sizeof number);
+  pages_->locate(const_cast<std::byte*>(page - number * shape.ms_psize), info.me_mapsize);
   mdb_env_set_userctx(env_.get(), pages_.get());
   return {};
 }
