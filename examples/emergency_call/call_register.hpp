@@ -25,7 +25,7 @@ class call_register {
   [[nodiscard]] const std::optional<span>& stored_span() const { return stored_span_; }
 
   /// Whether an earlier host has stored the call.
-  [[nodiscard]] bool was_stored(call_id call) const { return stored_.count(call) != 0; }
+  [[nodiscard]] bool was_stored(call_id call) const { return stored_.contains(call); }
   /// Whether the caller of this function is to accept the call: true once for each call, over all hosts,
   /// unless the host dies before the acceptance is stored.
   [[nodiscard]] bool claim(call_id call);

@@ -33,6 +33,7 @@ void close_end(int& fd) {
 pid_t spawn(std::vector<std::string> arguments, int input, int output) {
   arguments.insert(arguments.begin(), "emergency_call");
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (auto& a : arguments) argv.push_back(a.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -60,7 +60,7 @@ claim nothing_added(const witness& seen, const store_contents& stored) {
   claim c{"no call was stored twice or made up", {}, {}};
   const auto counts = count_by_call(stored.alerts);
   for (const auto& [id, count] : counts) {
-    if (seen.calls().count(id) == 0) c.violations.push_back(fmt::format("nobody made call {}", id));
+    if (!seen.calls().contains(id)) c.violations.push_back(fmt::format("nobody made call {}", id));
     if (count > 1) c.violations.push_back(fmt::format("call {} is stored {} times", id, count));
   }
   c.evidence =
@@ -99,7 +99,7 @@ void check_handings(call_id id, const witness::call_story& story, witness::life_
                                        numbers(h.subscribers), numbers(receivers), h.life));
     }
   }
-  if (story.handings.back().life < last_life && story.receivers.count(last_life) != 0) {
+  if (story.handings.back().life < last_life && story.receivers.contains(last_life)) {
     violations.push_back(
         fmt::format("call {} was received without being handed over by host {}", id, last_life));
   }

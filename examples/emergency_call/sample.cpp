@@ -64,6 +64,7 @@ constexpr std::array calls_per_hour{4.6,  4.0,  3.7,  3.5,  3.8,  4.5,  6.2,  8.
 template <class Table>
 auto chooser(const Table& table) {
   std::vector<double> weights;
+  weights.reserve(std::size(table));
   for (const auto& row : table) weights.push_back(row.weight);
   return std::discrete_distribution<std::size_t>(weights.begin(), weights.end());
 }

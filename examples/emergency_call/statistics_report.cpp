@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -25,7 +26,8 @@ constexpr std::array standing{" ", "▁", "▂", "▃", "▄", "▅", "▆", "�
 std::size_t eighths(std::uint64_t value, std::uint64_t most, std::size_t cells) {
   if (value == 0 || most == 0) return 0;
   const auto share = static_cast<double>(value) / static_cast<double>(most);
-  return std::max<std::size_t>(1, static_cast<std::size_t>(share * static_cast<double>(8 * cells) + 0.5));
+  return std::max<std::size_t>(1,
+                               static_cast<std::size_t>(std::lround(share * static_cast<double>(8 * cells))));
 }
 
 /// A bar from left to right, `width` columns long for `most`, in steps of an eighth of a column. What is not
@@ -113,7 +115,7 @@ void add_areas(std::vector<std::string>& lines, const statistics& s) {
 void add_hours(std::vector<std::string>& lines, const statistics& s) {
   const auto& hours = s.by_hour();
   const auto most = grouped(*std::max_element(hours.begin(), hours.end()));
-  lines.push_back("calls by hour of the day");
+  lines.emplace_back("calls by hour of the day");
   const auto chart = column_chart(hours, chart_height);
   for (const auto& line : chart) {
     lines.push_back(fmt::format("{:>7} │{}", &line == &chart.front() ? most : "", line));

@@ -40,10 +40,10 @@ void unsettled_alerts::wait_for_none() {
   none_.wait(lock, [&] { return count_ == 0; });
 }
 
-subscriber::subscriber(subscriber_id id, scope lines, const subscriber_tools& tools)
+subscriber::subscriber(subscriber_id id, scope lines, subscriber_tools tools)
     : id_{id},
       lines_{std::move(lines)},
-      tools_{tools},
+      tools_{std::move(tools)},
       queue_{bound_queue(tools_.bus, lines_)},
       consumer_{queue_.consume().value()},
       worker_{[this] { receive_all(); }} {

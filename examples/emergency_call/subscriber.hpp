@@ -43,7 +43,7 @@ struct subscriber_tools {
 class subscriber {
  public:
   /// Joins: declares the queue, binds it, and begins to receive.
-  subscriber(subscriber_id id, scope lines, const subscriber_tools& tools);
+  subscriber(subscriber_id id, scope lines, subscriber_tools tools);
   /// Drops what is in the queue; `leave` and `wait` first, unless the host fails.
   ~subscriber();
   subscriber(const subscriber&) = delete;

@@ -1,7 +1,9 @@
 #include "group/offset_table.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include <support/result_testing.hpp>
 #include <support/temporary_directory.hpp>
@@ -89,14 +91,15 @@ TEST_F(OffsetTable, KeepsTheLargestNumbers) {
 TEST_F(OffsetTable, ListsByGroupThenLogThenPartition) {
   EXPECT_THAT(ok(read_offsets(read(), tables())), IsEmpty());
   // Numbers beyond a byte, so that an order by the bytes of the machine would show.
-  const std::vector<std::uint32_t> numbers{1, 2, 255, 256, 65'536};
-  for (auto g = numbers.rbegin(); g != numbers.rend(); ++g) {
+  std::vector<std::uint32_t> numbers{65'536, 1, 2, 256, 255};
+  for (const std::uint32_t g : numbers) {
     for (const std::uint32_t log : numbers) {
-      for (auto p = numbers.rbegin(); p != numbers.rend(); ++p) commit({*g, log, *p, *g + log + *p, 0});
+      for (const std::uint32_t p : numbers) commit({g, log, p, g + log + p, 0});
     }
   }
   const auto all = ok(read_offsets(read(), tables()));
   ASSERT_EQ(all.size(), 125U);
+  std::sort(numbers.begin(), numbers.end());
   std::size_t i = 0;
   for (const std::uint32_t group : numbers) {
     for (const std::uint32_t log : numbers) {

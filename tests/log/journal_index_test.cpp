@@ -40,7 +40,7 @@ TEST_F(JournalIndex, IsRebuiltAsItWasKeptWhileWriting) {
   log_state& other = declare(5, "other", 1);
   for (int i = 0; i < 300; ++i) {
     const auto n = static_cast<std::uint32_t>(i);
-    append(orders, n * n % 3, {"a", std::string(n * 20, 'b')}, 1000 + i / 3);
+    append(orders, n * n % 3, {"a", std::string(std::size_t{n} * 20, 'b')}, 1000 + i / 3);
     if (i % 4 == 0) append(other, 0, {"x"}, 1000 + i / 3);
   }
   const auto orders_again = fresh(orders);

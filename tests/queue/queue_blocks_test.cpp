@@ -244,12 +244,12 @@ TEST_F(QueueBlocks, StoreTheStateInTheseBytes) {
 
 TEST_F(QueueBlocks, StoreABlockInTheseBytes) {
   write([&](auto& txn) {
-    queue_row row{120 * 0x0203, 0, 0};
+    queue_row row{120ULL * 0x0203, 0, 0};
     const std::vector<reference> two{{0x11, 0x22, 0x0102030405060708}, {0x33, 0xffffffff, 5}};
     ok(append(txn, tables(), id, row, two));
     EXPECT_EQ(row.tail, 120U * 0x0203 + 2);
-    ok(settle(txn, tables(), id, std::vector<std::uint64_t>{120 * 0x0203 + 1}));
-    ok(mark_delivered(txn, tables(), id, std::vector<std::uint64_t>{120 * 0x0203}));
+    ok(settle(txn, tables(), id, std::vector<std::uint64_t>{120ULL * 0x0203 + 1}));
+    ok(mark_delivered(txn, tables(), id, std::vector<std::uint64_t>{120ULL * 0x0203}));
   });
   const std::string key = from_hex("00000000000000070000000000000203");
   EXPECT_EQ(to_hex(stored(key)),
