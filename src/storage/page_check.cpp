@@ -287,6 +287,21 @@ class walk {
     return a < b;
   }
 
+  /// Whether the key of a node may stand where it does: behind the previous one, and not below what the
+  /// parent says of the page.
+  bool check_key(std::string_view key, std::size_t index, bool numeric,
+                 const std::optional<std::string_view>& previous, const place& at, std::string_view where) {
+    if (numeric && key.size() != sizeof(std::uint64_t)) {
+      problem(where, at.page, fmt::format("the key of its node {} has {} bytes", index, key.size()));
+      return false;
+    }
+    if ((previous && !less(numeric, *previous, key)) || (!at.low.empty() && less(numeric, key, at.low))) {
+      problem(where, at.page, fmt::format("the key of its node {} is out of order", index));
+      return false;
+    }
+    return true;
+  }
+
   result<void> walk_branch(const place& at, bool numeric, std::string_view where, std::vector<place>& left,
                            counts& seen) {
     ++seen.branch;
@@ -299,15 +314,7 @@ class walk {
       if (!n) return {};
       // The first key of a branch stands for "everything before the second" and is not kept up to date.
       if (i > 0) {
-        if (numeric && n->key.size() != sizeof(std::uint64_t)) {
-          problem(where, at.page, fmt::format("the key of its node {} has {} bytes", i, n->key.size()));
-          return {};
-        }
-        if ((previous && !less(numeric, *previous, n->key)) ||
-            (!at.low.empty() && less(numeric, n->key, at.low))) {
-          problem(where, at.page, fmt::format("the key of its node {} is out of order", i));
-          return {};
-        }
+        if (!check_key(n->key, i, numeric, previous, at, where)) return {};
         previous = n->key;
       }
       const std::uint64_t child = n->low | std::uint64_t{n->high} << 16 | std::uint64_t{n->flags} << 32;
@@ -327,15 +334,7 @@ class walk {
       const auto n = node_at(i, at.page, where);
       if (!n) return {};
       ++seen.entries;
-      if (numeric && n->key.size() != sizeof(std::uint64_t)) {
-        problem(where, at.page, fmt::format("the key of its node {} has {} bytes", i, n->key.size()));
-        return {};
-      }
-      if ((previous && !less(numeric, *previous, n->key)) ||
-          (!at.low.empty() && less(numeric, n->key, at.low))) {
-        problem(where, at.page, fmt::format("the key of its node {} is out of order", i));
-        return {};
-      }
+      if (!check_key(n->key, i, numeric, previous, at, where)) return {};
       previous = n->key;
       const std::size_t size = n->low | std::size_t{n->high} << 16;
       const bool big = (n->flags & big_data) != 0;
