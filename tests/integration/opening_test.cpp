@@ -115,7 +115,7 @@ TEST_F(Opening, RefusesATruncatedDataFileInsteadOfDyingOfIt) {
     auto owner = ok(bus::open(store()));
     for (int i = 0; i < 20; ++i) ok(owner.publish("orders", record{std::string(50'000, 'x')}));
   }
-  fs::resize_file(store() / "main" / "data.mdb", 64 * 1024);
+  fs::resize_file(store() / "main" / "data.mdb", 64ULL * 1024);
   EXPECT_THAT(bus::open(store()), fails_with(errc::damaged));
   EXPECT_THAT(attachment::open(store()), fails_with(errc::damaged));
 }

@@ -106,7 +106,7 @@ TEST_F(Publishing, StoresRecordsOfEverySizeAroundARow) {
   std::vector<std::string> sent;
   for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 7, 8, 1900, 1918, 1919, 1920, 1921,
                                                                    1928, 1936, 2008, 3840, 3872, 100'000}) {
-    sent.push_back(std::string(size, static_cast<char>('a' + sent.size())));
+    sent.emplace_back(size, static_cast<char>('a' + sent.size()));
     ok(orders.publish(partition_id{1}, record{sent.back()}));
     ok(orders.publish(partition_id{0}, record{"between"}));
   }

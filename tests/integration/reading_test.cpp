@@ -14,7 +14,7 @@ TEST_F(Reading, FollowsTheOrderOfCommitsOverAllPartitions) {
   for (unsigned i = 0; i < 500; ++i) {
     sent.push_back(std::to_string(i));
     ok(orders.publish(partition_id{(i * i) % 5}, record{sent.back()}));
-    if (i % 3 == 0) ok(noise.publish(record{std::string(i * 20, 'n')}));
+    if (i % 3 == 0) ok(noise.publish(record{std::string(std::size_t{i} * 20, 'n')}));
   }
   EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
   EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.bytes_max = 1}))), sent);

@@ -36,7 +36,7 @@ TEST_F(Threads, CommitTogetherAndEachGetsItsOwnOffset) {
     });
   }
   threads.clear();
-  EXPECT_EQ(acked.size(), std::size_t{writers * each});
+  EXPECT_EQ(acked.size(), std::size_t{writers} * each);
   std::map<std::string, int> next;
   auto reader = ok(bus_.replay("orders"));
   std::size_t count = 0;
