@@ -9,6 +9,8 @@ struct Log {
   partitions @1 :UInt32;
   created @2 :Int64;          # microseconds since 1970
   exchange @3 :ExchangeType;
+  begins @4 :List(UInt64);    # the oldest offset that is kept, by partition; empty: all 0
+  policy @5 :Policy;
 }
 
 enum ExchangeType {
@@ -16,4 +18,12 @@ enum ExchangeType {
   direct @1;
   fanout @2;
   topic @3;
+}
+
+# What is kept. 0: no limit.
+struct Policy {
+  retentionMilliseconds @0 :UInt64;
+  retentionBytes @1 :UInt64;
+  retentionRecords @2 :UInt64;
+  force @3 :Bool;             # also what queues still refer to
 }

@@ -104,6 +104,14 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<queue_consumer> consume(std::string_view queue,
                                                const queue_consumer_options& options = {});
 
+  // Upkeep
+
+  /// Does all maintenance that is due, in the calling thread: moves records into segments once the journal
+  /// holds `bus_options::journal_bytes_seal`, and gives back the space of what has been removed. Returns when
+  /// that is done; other threads go on meanwhile. Fails with `disk_full`, `io_error` or `damaged` where that
+  /// cannot be done now; nothing is lost then, and it may be called again.
+  result<void> maintain();
+
   // Listings, as of the newest commit, sorted by name
 
   [[nodiscard]] result<std::vector<topic_info>> topics() const;

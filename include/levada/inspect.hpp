@@ -89,6 +89,8 @@ struct store_problem {
 /// The outcome of `check_store`.
 struct check_report {
   std::uint64_t pages = 0;
+  std::uint64_t segments = 0;
+  /// Rows of the journal.
   std::uint64_t rows = 0;
   std::uint64_t records = 0;
   std::uint64_t queue_entries = 0;

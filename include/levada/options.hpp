@@ -23,6 +23,14 @@ namespace levada {
 
 class clock;
 
+/// Who moves records from the journal into segments, and removes what retention gives up.
+enum class maintenance_mode : std::uint8_t {
+  /// A thread of the bus, which starts when there is something to do for the first time.
+  background,
+  /// The host, by `bus::maintain`. A publisher that finds the journal full does it first.
+  on_call,
+};
+
 /// How a bus is opened. Nothing here reaches the disk.
 struct bus_options {
   /// Make the store when the path does not exist or is an empty directory. Default: yes.
@@ -36,6 +44,16 @@ struct bus_options {
   /// Records waiting to be committed, in bytes over all threads. Publishers beyond it wait until there is
   /// room; settlements, offset commits and declarations do not. Default: 64 MiB.
   std::size_t pending_bytes_max = std::size_t{64} << 20;
+  /// Default: background.
+  maintenance_mode maintenance = maintenance_mode::background;
+  /// Bytes of rows in the journal, from which on its records are moved into segments: immutable files, which
+  /// are read without copying and deleted as a whole. Default: 64 MiB.
+  std::size_t journal_bytes_seal = std::size_t{64} << 20;
+  /// Bytes of rows in the journal at which publishers wait until it has been sealed; it bounds the size of
+  /// the main file. Default: 256 MiB. At least `journal_bytes_seal`.
+  std::size_t journal_bytes_max = std::size_t{256} << 20;
+  /// Bytes of rows from which on a topic gets segments of its own; others share them. Default: 4 MiB.
+  std::size_t segment_bytes_min = std::size_t{4} << 20;
   /// Source of all time. Default: the operating system's clocks.
   std::shared_ptr<levada::clock> clock = nullptr;
   /// Receives what an operator should know: opening, recovery, failure. Nothing per record. Default: none.

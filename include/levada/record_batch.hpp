@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// What a read returns: many records in one buffer of their own.
+/// What a read returns: many records at once.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,9 +15,10 @@
 
 namespace levada {
 
-/// Records that were read together, in order within each partition. Owns a copy of their bytes and outlives
-/// consumer and bus; views taken from it live as long as the batch or a copy of it (copies share the bytes).
-/// Reading one batch from several threads is safe. A default-constructed batch is empty.
+/// Records that were read together, in order within each partition. Owns a copy of their bytes, or for sealed
+/// records keeps the segment's file mapped, also when retention has deleted it; so it outlives consumer and
+/// bus. Views taken from it live as long as the batch or a copy of it (copies share the bytes). Reading one
+/// batch from several threads is safe. A default-constructed batch is empty.
 class record_batch {
  public:
   /// Consecutive records of one partition.
@@ -124,6 +125,7 @@ class record_batch {
   struct content {
     std::vector<slice> slices;
     std::vector<std::unique_ptr<std::uint64_t[]>> buffers;
+    std::vector<std::shared_ptr<const void>> owners;
     std::size_t records = 0;
   };
   std::shared_ptr<const content> content_;

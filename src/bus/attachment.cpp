@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -9,16 +10,25 @@
 
 #include "bus/listing.hpp"
 #include "bus/replay_impl.hpp"
+#include "bus/segment_set.hpp"
 #include "log/journal_index.hpp"
 #include "storage/store_directory.hpp"
 
 namespace levada {
+namespace {
+
+/// Segments that are kept open: who looks in from outside mostly goes through a log once.
+constexpr std::size_t segments_open_max = 4;
+
+}  // namespace
 
 /// Everything is guarded by one mutex: an attachment is for looking, not for speed among threads.
 class attachment::impl {
  public:
   impl(storage::attached_store store, std::filesystem::path directory)
-      : store_{std::move(store)}, directory_{std::move(directory)} {}
+      : store_{std::move(store)},
+        directory_{std::move(directory)},
+        segments_{store_.segments, segments_open_max} {}
 
   /// Takes in what has been committed since the last time; returns the sequence after the last row.
   result<std::uint64_t> refresh() {
@@ -49,40 +59,53 @@ class attachment::impl {
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
 
  private:
+  /// What is known must never be older than a snapshot that it is used with: rows that the snapshot does not
+  /// hold any more are then known to be in segments.
   result<std::uint64_t> refresh_locked() {
-    const std::uint32_t commits = store_.signal.commits();
-    if (seen_commits_ && *seen_commits_ == commits) return next_sequence_;
-    for (std::optional<std::uint64_t> stopped_at;;) {
-      if (auto known = learn_logs(); !known) return known.error();
-      auto extent =
-          log::index_journal(store_.main, next_sequence_, [this](std::uint32_t id) -> log::log_state* {
-            const auto found = logs_.find(id);
-            return found == logs_.end() ? nullptr : found->second.get();
-          });
-      if (!extent) return extent.error();
-      next_sequence_ = extent->next_sequence;
-      if (!extent->unknown_log) break;
-      // The log was declared after the catalogue was read; once more, then.
-      if (stopped_at == next_sequence_) {
-        return error{errc::damaged,
-                     fmt::format("read store '{}': journal row {} belongs to log {}, which does not exist",
-                                 directory_.string(), next_sequence_, *extent->unknown_log)};
-      }
-      stopped_at = next_sequence_;
+    if (seen_transaction_ == store_.main.env().last_transaction()) return next_sequence_;
+    auto journal = log::journal_reader::open(store_.main);
+    if (!journal) return journal.error();
+    auto entry = storage::read_store_entry(journal->snapshot(), store_.main.tables());
+    if (!entry) return entry.error();
+    if (seen_layout_ != entry->layout) {
+      if (auto known = learn_layout(journal->snapshot()); !known) return known.error();
+      seen_layout_ = entry->layout;
     }
-    seen_commits_ = commits;
+    auto extent = log::index_journal(*journal, std::max(next_sequence_, entry->sealed + 1),
+                                     [&](std::uint32_t id) -> std::optional<log::log_state*> {
+                                       const auto found = logs_.find(id);
+                                       if (found != logs_.end()) return found->second.get();
+                                       return id < entry->next_id ? std::optional<log::log_state*>{nullptr}
+                                                                  : std::nullopt;
+                                     });
+    if (!extent) {
+      return error{extent.error().code(),
+                   fmt::format("read store '{}': {}", directory_.string(), extent.error().message())};
+    }
+    next_sequence_ = extent->next_sequence;
+    seen_transaction_ = journal->snapshot().id();
     return next_sequence_;
   }
 
-  result<void> learn_logs() {
-    auto txn = storage::read_transaction::begin(store_.main.env());
-    if (!txn) return txn.error();
-    auto catalog = storage::read_catalog(*txn, store_.main.tables());
+  /// Takes in which logs and segments there are.
+  result<void> learn_layout(const storage::transaction& snapshot) {
+    auto catalog = storage::read_catalog(snapshot, store_.main.tables());
     if (!catalog) return catalog.error();
+    std::vector<log::log_state*> logs;
     for (const auto& entry : catalog->logs) {
-      if (logs_.contains(entry.id)) continue;
-      logs_.emplace(entry.id,
-                    std::make_shared<log::log_state>(entry.id, entry.name, entry.partitions, entry.exchange));
+      auto& log = logs_[entry.id];
+      if (!log) {
+        log = std::make_shared<log::log_state>(entry.id, entry.name, entry.partitions, entry.exchange);
+      }
+      logs.push_back(log.get());
+    }
+    segments_.load(catalog->segments, catalog->store.sealed, logs);
+    for (const auto& entry : catalog->logs) {
+      log::log_state& log = *logs_.at(entry.id);
+      const std::lock_guard guard{log.mutex()};
+      for (std::size_t p = 0; p < entry.begins.size(); ++p) {
+        log.set_begin(static_cast<std::uint32_t>(p), entry.begins[p]);
+      }
     }
     return {};
   }
@@ -92,7 +115,9 @@ class attachment::impl {
   std::filesystem::path directory_;
   std::map<std::uint32_t, std::shared_ptr<log::log_state>> logs_;
   std::uint64_t next_sequence_ = 1;
-  std::optional<std::uint32_t> seen_commits_;
+  std::optional<std::uint64_t> seen_transaction_;
+  std::optional<std::uint64_t> seen_layout_;
+  segment_set segments_;
 };
 
 namespace {
@@ -107,9 +132,14 @@ class attached_replay_source final : public replay_source {
     return store_->refresh();
   }
   result<void> read(const read_function& function) override {
-    auto reader = log::journal_reader::open(store_->main());
-    if (!reader) return reader.error();
-    return function(*reader);
+    log::log_reader reader{store_->main(), [this]() -> result<void> {
+                             if (auto known = store_->refresh(); !known) return known.error();
+                             return {};
+                           }};
+    // The snapshot first, then what is known: see there.
+    if (auto journal = reader.journal(); !journal) return journal.error();
+    if (auto known = store_->refresh(); !known) return known.error();
+    return function(reader);
   }
   result<void> wait(std::uint64_t, clock::steady_time deadline) override {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_->steady());

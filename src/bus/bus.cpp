@@ -23,6 +23,11 @@ constexpr std::size_t map_bytes_min = std::size_t{1} << 20;
 constexpr std::size_t record_bytes_limit = (std::size_t{1} << 30) - 1;
 
 result<void> check_options(const bus_options& options) {
+  if (options.journal_bytes_max < options.journal_bytes_seal) {
+    return error{errc::invalid_argument,
+                 fmt::format("open store: journal_bytes_max is {}, less than journal_bytes_seal, {}",
+                             options.journal_bytes_max, options.journal_bytes_seal)};
+  }
   if (options.map_bytes_max < map_bytes_min) {
     return error{errc::invalid_argument, fmt::format("open store: map_bytes_max is {}, the least is {}",
                                                      options.map_bytes_max, map_bytes_min)};
@@ -99,9 +104,8 @@ class bus_replay_source final : public replay_source {
   result<void> read(const read_function& function) override {
     auto access = owner_->enter("replay");
     if (!access) return access.error();
-    auto reader = log::journal_reader::open(access->main());
-    if (!reader) return reader.error();
-    return function(*reader);
+    log::log_reader reader{access->main()};
+    return function(reader);
   }
   result<void> wait(std::uint64_t, clock::steady_time deadline) override {
     waiter_->wait(owner_->time(), signals_, deadline);
@@ -351,6 +355,13 @@ result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer
   auto state = queue_consumer_state::start(impl_->owner, std::move(*slot), options);
   if (!state) return state.error();
   return queue_consumer{std::make_unique<queue_consumer::impl>(std::move(*state))};
+}
+
+// Upkeep
+
+result<void> bus::maintain() {
+  if (auto entered = impl_->owner->enter("maintain"); !entered) return entered.error();
+  return impl_->owner->upkeep().run();
 }
 
 // Listings

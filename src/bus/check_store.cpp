@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "group/offset_table.hpp"
-#include "log/journal_reader.hpp"
+#include "log/sealed_segment.hpp"
 #include "queue/queue_blocks.hpp"
 #include "storage/catalog.hpp"
 #include "storage/page_check.hpp"
+#include "storage/row.hpp"
+#include "storage/segment_file.hpp"
 #include "storage/store_directory.hpp"
 
 #include <levada/attachment.hpp>
@@ -25,7 +27,8 @@ constexpr std::size_t problems_max = 1000;
 /// on.
 class examination {
  public:
-  examination(const storage::main_environment& main, check_report& report) : main_{main}, report_{report} {}
+  examination(const storage::attached_store& store, check_report& report)
+      : main_{store.main}, segments_{store.segments}, report_{report} {}
 
   result<void> run() {
     auto txn = storage::read_transaction::begin(main_.env());
@@ -38,6 +41,9 @@ class examination {
     for (const auto& log : catalog->logs) {
       logs_.emplace(log.id, known_log{log.name, std::vector<std::uint64_t>(log.partitions, 0)});
     }
+    examine_segments(*catalog);
+    sealed_ = catalog->store.sealed;
+    next_id_ = catalog->store.next_id;
     if (auto done = examine_rows(*txn); !done) return done;
     examine_offsets(*txn, *catalog);
     for (const auto& queue : catalog->queues) examine_queue(*txn, queue);
@@ -53,6 +59,77 @@ class examination {
   void found(std::string where, std::string what) {
     if (report_.problems.size() < problems_max)
       report_.problems.push_back({std::move(where), std::move(what)});
+  }
+
+  void examine_segments(const storage::catalog& catalog) {
+    std::vector<const storage::segment_entry*> segments;
+    for (const auto& entry : catalog.segments) segments.push_back(&entry);
+    std::sort(segments.begin(), segments.end(),
+              [](const auto* a, const auto* b) { return a->sequence_first < b->sequence_first; });
+    for (const auto* const entry : segments) {
+      const std::string name = fmt::format("segment {}", entry->id);
+      ++report_.segments;
+      auto file = storage::segment_file::open(log::segment_path(segments_, entry->id), entry->id);
+      if (!file || !*file) {
+        for (const auto& part : entry->parts) {
+          found(name_of(part), file ? "the file of its segment is missing" : file.error().message());
+        }
+      }
+      for (const auto& part : entry->parts) {
+        if (file && *file) examine_part(*file, part);
+        // What is behind it is not reported for what is wrong with this one.
+        const auto log = logs_.find(part.log);
+        if (log != logs_.end() && part.partition < log->second.ends.size()) {
+          log->second.ends[part.partition] = std::max(log->second.ends[part.partition], part.end_offset);
+        }
+      }
+    }
+    for (const auto& log : catalog.logs) {
+      auto& ends = logs_.at(log.id).ends;
+      for (std::size_t p = 0; p < std::min(log.begins.size(), ends.size()); ++p) {
+        ends[p] = std::max(ends[p], log.begins[p]);
+      }
+    }
+  }
+
+  void examine_part(const std::shared_ptr<const storage::segment_file>& file,
+                    const storage::segment_entry::part& part) {
+    auto reader = storage::segment_reader::open(file);
+    if (!reader) {
+      found(name_of(part), reader.error().message());
+      return;
+    }
+    std::uint64_t records = 0;
+    std::uint64_t end = part.base_offset;
+    for (auto batch = reader->find({part.log, part.partition, part.base_offset});;
+         batch = reader->next_in_partition()) {
+      if (!batch) {
+        found(name_of(part), batch.error().message());
+        return;
+      }
+      if (!*batch) break;
+      const auto where =
+          fmt::format("topic '{}' partition {} offsets {} to {}", name_of(part.log), part.partition,
+                      (*batch)->key.base_offset, (*batch)->header.end_offset - 1);
+      if (!storage::verify_batch(**batch)) found(where, "wrong checksum");
+      if ((*batch)->key.base_offset < end) found(where, fmt::format("offsets below {} come twice", end));
+      end = (*batch)->header.end_offset;
+      records += (*batch)->header.count;
+    }
+    if (end != part.end_offset || records != part.records) {
+      found(name_of(part), fmt::format("{} records up to offset {} were found, {} up to {} are on record",
+                                       records, end, part.records, part.end_offset));
+    }
+    report_.records += records;
+  }
+
+  [[nodiscard]] std::string name_of(std::uint32_t log) const {
+    const auto known = logs_.find(log);
+    return known == logs_.end() ? fmt::format("log {}", log) : known->second.name;
+  }
+  [[nodiscard]] std::string name_of(const storage::segment_entry::part& part) const {
+    return fmt::format("topic '{}' partition {} offsets {} to {}", name_of(part.log), part.partition,
+                       part.base_offset, part.end_offset - 1);
   }
 
   result<void> examine_rows(const storage::transaction& txn) {
@@ -78,6 +155,7 @@ class examination {
         found(where, fmt::format("rows {} to {} are missing before it", expected_sequence, row.sequence - 1));
       }
       expected_sequence = row.sequence + 1;
+      if (row.sequence <= sealed_) continue;
       if (!storage::verify_row(row)) {
         found(where, "wrong checksum");
         // If its header can be believed, the rows behind it are not reported for what is wrong with this one.
@@ -111,7 +189,7 @@ class examination {
     }
     const auto log = logs_.find(header.log);
     if (log == logs_.end()) {
-      found(where, "it belongs to a log that does not exist");
+      if (header.log >= next_id_) found(where, "it belongs to a log that does not exist");
       return;
     }
     if (header.partition >= log->second.ends.size()) {
@@ -223,7 +301,10 @@ class examination {
   }
 
   const storage::main_environment& main_;
+  const std::filesystem::path& segments_;
   check_report& report_;
+  std::uint64_t sealed_ = 0;
+  std::uint32_t next_id_ = 0;
   std::map<std::uint32_t, known_log> logs_;
 };
 
@@ -276,7 +357,7 @@ result<check_report> check_store(const std::filesystem::path& directory, const a
     if (!attached) return attached.error();
     store.emplace(std::move(*attached));
   }
-  if (auto done = examination{store->main, report}.run(); !done) return done.error();
+  if (auto done = examination{*store, report}.run(); !done) return done.error();
   return report;
 }
 

@@ -9,7 +9,7 @@
 
 #include "bus/consumer_impl.hpp"
 #include "group/offset_table.hpp"
-#include "log/journal_reader.hpp"
+#include "log/log_reader.hpp"
 
 namespace levada {
 namespace {
@@ -205,7 +205,7 @@ result<void> consumer::impl::place(owned_partition& p) const {
   if (!p.position || *p.position > end) {
     switch (options_.reset) {
       case offset_reset::earliest:
-        p.position = 0;
+        p.position = p.topic->state.begin(p.where.partition.value());
         break;
       case offset_reset::latest:
         p.position = end;
@@ -219,31 +219,42 @@ result<void> consumer::impl::place(owned_partition& p) const {
   return {};
 }
 
+result<void> consumer::impl::check_overtaken(owned_partition& p) const {
+  const log::log_state& log = p.topic->state;
+  const std::uint64_t begin = log.begin(p.where.partition.value());
+  if (*p.position >= begin) return {};
+  error e{errc::overtaken,
+          fmt::format("{}: offsets {} to {} of topic '{}' partition {} have been removed", operation("poll"),
+                      *p.position, begin - 1, p.where.topic, p.where.partition.value())};
+  if (options_.reset == offset_reset::earliest) p.position = begin;
+  if (options_.reset == offset_reset::latest) p.position = log.end(p.where.partition.value());
+  return e;
+}
+
 result<record_batch> consumer::impl::read() {
   auto access = enter("poll");
   if (!access) return access.error();
-  for (const auto& p : owned_) {
+  for (auto& p : owned_) {
     // Before anything is read: what is read moves a position, and must be returned.
-    if (p.position) continue;
+    if (p.position) {
+      if (auto there = check_overtaken(p); !there) return there.error();
+      continue;
+    }
     return error{
         errc::no_committed_offset,
         fmt::format("{}: topic '{}' partition {} has no committed offset and the reset policy is none",
                     operation("poll"), p.where.topic, p.where.partition.value())};
   }
   log::batch_builder batch{{options_.poll_records_max, options_.poll_bytes_max}};
-  std::optional<log::journal_reader> reader;
+  log::log_reader reader{access->main()};
   for (std::size_t i = 0; i < owned_.size() && !batch.full(); ++i) {
     owned_partition& p = owned_[(turn_ + i) % owned_.size()];
     if (*p.position >= p.topic->state.end(p.where.partition.value())) continue;
-    if (!reader) {
-      auto opened = log::journal_reader::open(access->main());
-      if (!opened) return opened.error();
-      reader.emplace(std::move(*opened));
-    }
-    auto done = reader->read_partition(p.topic->state, p.where.partition.value(), *p.position, batch);
+    auto done = reader.read_partition(p.topic->state, p.where.partition.value(), *p.position, batch);
     if (!done) {
       // What was read before the damage is delivered first; the error comes when nothing stands before it.
       if (batch.records() > 0) break;
+      if (done.error() == errc::overtaken) return check_overtaken(p).error();
       return done.error();
     }
   }
@@ -319,9 +330,10 @@ result<void> consumer::impl::seek(const topic_partition& where, const start_posi
   auto p = find("seek", where);
   if (!p) return p.error();
   const log::log_state& log = (*p)->topic->state;
+  const std::uint64_t begin = log.begin(where.partition.value());
   const std::uint64_t end = log.end(where.partition.value());
   if (std::holds_alternative<from_earliest>(to)) {
-    (*p)->position = 0;
+    (*p)->position = begin;
   } else if (std::holds_alternative<from_latest>(to)) {
     (*p)->position = end;
   } else if (const auto* const next = std::get_if<offset>(&to)) {
@@ -330,12 +342,17 @@ result<void> consumer::impl::seek(const topic_partition& where, const start_posi
                    fmt::format("{}: offset {} of topic '{}' partition {} lies beyond the end, {}",
                                operation("seek"), next->value(), where.topic, where.partition.value(), end)};
     }
+    if (next->value() < begin) {
+      return error{
+          errc::overtaken,
+          fmt::format("{}: offset {} of topic '{}' partition {} has been removed, the oldest is {}",
+                      operation("seek"), next->value(), where.topic, where.partition.value(), begin)};
+    }
     (*p)->position = next->value();
   } else {
-    auto reader = log::journal_reader::open(access->main());
-    if (!reader) return reader.error();
+    log::log_reader reader{access->main()};
     auto found =
-        reader->find_time(log, where.partition.value(), std::get<timestamp>(to).time_since_epoch().count());
+        reader.find_time(log, where.partition.value(), std::get<timestamp>(to).time_since_epoch().count());
     if (!found) return found.error();
     (*p)->position = *found;
   }

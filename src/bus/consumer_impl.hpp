@@ -60,6 +60,9 @@ class consumer::impl {
   /// tries again.
   [[nodiscard]] result<void> place_acquired();
   [[nodiscard]] result<void> place(owned_partition& p) const;
+  /// Fails with `overtaken`, once the position has been moved as the reset policy says, where the log does
+  /// not go back so far any more.
+  [[nodiscard]] result<void> check_overtaken(owned_partition& p) const;
   /// Stores members and assignment, for listings. A failure costs nothing but an outdated listing.
   void store_members();
   [[nodiscard]] result<record_batch> read();

@@ -9,10 +9,14 @@
 
 #include "bus/queue_consumer_state.hpp"
 #include "log/journal_index.hpp"
+#include "log/journal_reader.hpp"
 #include "storage/errors.hpp"
 
 namespace levada {
 namespace {
+
+/// Segments that are kept open: consumers read the same ones one after the other.
+constexpr std::size_t segments_open_max = 64;
 
 /// Rows that are erased or changed in one commit of a larger job, so that others wait no longer than a few
 /// milliseconds for it.
@@ -78,6 +82,7 @@ result<std::uint64_t> commit_scope::append(topic_slot& topic, log::row_encoder& 
     }
   }
   rows_appended_ += rows.rows();
+  bytes_appended_ += rows.bytes();
   topic.staged_ends[rows.partition()] = base;
   return at.base_offset;
 }
@@ -101,7 +106,15 @@ result<void> commit_scope::settle(queue_slot& queue, const std::vector<std::uint
   return settled;
 }
 
-result<void> commit_scope::write_queues() {
+storage::store_entry& commit_scope::store() {
+  if (!store_) store_ = core_.store_entry_;
+  return *store_;
+}
+
+result<void> commit_scope::write_staged() {
+  if (store_) {
+    if (auto stored = written(storage::put(txn_, tables(), *store_)); !stored) return stored;
+  }
   for (queue_slot* const queue : queues_) {
     queue::queue_row& row = *queue->staged_row;
     if (!queue->staged_entries.empty()) {
@@ -121,6 +134,7 @@ void commit_scope::forget() noexcept {
     queue->staged_row.reset();
     queue->staged_entries.clear();
   }
+  store_.reset();
 }
 
 void commit_scope::publish() {
@@ -134,6 +148,10 @@ void commit_scope::publish() {
     }
   }
   if (rows_appended_ > 0) core_.next_sequence_.fetch_add(rows_appended_, std::memory_order_release);
+  if (core_.journal_bytes_.fetch_add(bytes_appended_, std::memory_order_acq_rel) + bytes_appended_ >=
+      core_.options().journal_bytes_seal) {
+    core_.maintenance_.wake();
+  }
   for (queue_slot* const queue : queues_) queue->state.committed(*queue->staged_row);
   for (topic_slot* const topic : topics_) topic->readers.signal();
   for (queue_slot* const queue : queues_) {
@@ -148,10 +166,12 @@ core::core(storage::owned_store store, storage::fork_guard guard, bus_options op
       fork_guard_{std::move(guard)},
       options_{std::move(options)},
       store_name_{std::move(store_name)},
-      commits_{*this, options_.pending_bytes_max} {}
+      commits_{*this, options_.pending_bytes_max},
+      segments_{store_->segments, segments_open_max} {}
 
 core::~core() {
   if (fork_guard_.forked()) {
+    maintenance_.abandon();
     // Closing LMDB here would clear the reader slots of the process that this one was forked from.
     static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose
     return;
@@ -181,20 +201,7 @@ result<void> core::load() {
     found = std::move(*all);
   }
   store_entry_ = found.store;
-  for (const auto& entry : found.logs) add(entry);
-  auto extent = log::index_journal(store_->main, 1, [this](std::uint32_t id) -> log::log_state* {
-    const auto slot = topics_by_id_.find(id);
-    return slot == topics_by_id_.end() ? nullptr : &slot->second->state;
-  });
-  if (!extent) return extent.error();
-  store_->main.env().pages().keep_read();
-  if (extent->unknown_log) {
-    return error{errc::damaged,
-                 fmt::format("open store '{}': journal row {} belongs to log {}, which does not exist",
-                             store_name_, extent->next_sequence, *extent->unknown_log)};
-  }
-  next_sequence_ = extent->next_sequence;
-  time_floor_ = extent->time_last;
+  if (auto known = load_logs(found); !known) return known;
   wall_at_open_ = time().wall().time_since_epoch().count();
   steady_at_open_ = time().steady();
 
@@ -217,6 +224,51 @@ result<void> core::load() {
     options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
                           store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
   }
+  return {};
+}
+
+result<void> core::load_logs(const storage::catalog& found) {
+  for (const auto& entry : found.logs) add(entry);
+  std::vector<log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  segments_.load(found.segments, found.store.sealed, logs);
+  for (const auto& entry : found.logs) {
+    log::log_state& log = topics_by_id_.at(entry.id)->state;
+    const std::lock_guard guard{log.mutex()};
+    for (std::size_t p = 0; p < entry.begins.size(); ++p) {
+      log.set_begin(static_cast<std::uint32_t>(p), entry.begins[p]);
+    }
+  }
+  if (!in_memory()) {
+    auto above = remove_stray_segments(store_->segments, found.segments);
+    if (!above) return above.error();
+    store_entry_.next_segment = std::max(store_entry_.next_segment, *above);
+  }
+  next_segment_ = store_entry_.next_segment;
+
+  auto journal = log::journal_reader::open(store_->main);
+  if (!journal) return journal.error();
+  sealed_ = found.store.sealed;
+  first_row_ = found.store.sealed + 1;
+  auto looked = journal->for_each_row(0, [this](const storage::row_view& row) {
+    first_row_ = row.sequence;
+    return false;
+  });
+  if (!looked) return looked;
+  auto extent =
+      log::index_journal(*journal, sealed() + 1, [&](std::uint32_t id) -> std::optional<log::log_state*> {
+        const auto slot = topics_by_id_.find(id);
+        if (slot != topics_by_id_.end()) return &slot->second->state;
+        return id < found.store.next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
+      });
+  if (!extent) {
+    return error{extent.error().code(),
+                 fmt::format("open store '{}': {}", store_name_, extent.error().message())};
+  }
+  store_->main.env().pages().keep_read();
+  next_sequence_ = extent->next_sequence;
+  journal_bytes_ = extent->bytes;
+  time_floor_ = std::max(extent->time_last, found.store.time_floor);
   return {};
 }
 
@@ -305,6 +357,12 @@ result<void> core::run(const access&, std::string_view operation, intent& i) {
     return error{errc::failed,
                  fmt::format("{}: an earlier commit to '{}' failed; open it anew", operation, store_name_)};
   }
+  if (i.cost() > 0 && journal_bytes() >= options_.journal_bytes_max) {
+    if (auto room = maintenance_.wait_for_room(); !room) {
+      return error{room.error().code(), fmt::format("{}: the journal holds {} bytes and cannot be sealed: {}",
+                                                    operation, journal_bytes(), room.error().message())};
+    }
+  }
   auto outcome = commits_.run(i);
   if (!outcome)
     return error{outcome.error().code(), fmt::format("{}: {}", operation, outcome.error().message())};
@@ -364,7 +422,7 @@ void core::attempt(std::span<intent* const> group) {
     if (scope.broken_) break;
   }
   if (!scope.broken_) {
-    if (auto stored = scope.write_queues(); !stored) broken = stored.error();
+    if (auto stored = scope.write_staged(); !stored) broken = stored.error();
   }
   if (scope.broken_) {
     // The transaction is void. One by one, so that the one at fault does not take its neighbours with it.
@@ -387,6 +445,7 @@ void core::attempt(std::span<intent* const> group) {
     return;
   }
   time_floor_ = scope.now();
+  if (scope.store_) store_entry_ = *scope.store_;
   for (intent* const i : executed) {
     set_outcome(*i, {});
     i->applied(scope);
@@ -461,11 +520,9 @@ queue_slot* core::queue_of_binding(std::uint32_t id) const {
 }
 
 result<std::uint32_t> core::take_id(commit_scope& scope) {
-  storage::store_entry next = store_entry_;
-  const std::uint32_t id = next.next_id++;
-  auto stored = scope.written(storage::put(scope.txn(), scope.tables(), next));
-  if (!stored) return stored.error();
-  return id;
+  storage::store_entry& next = scope.store();
+  ++next.layout;
+  return next.next_id++;
 }
 
 void core::add(const storage::log_entry& entry) {
@@ -473,7 +530,6 @@ void core::add(const storage::log_entry& entry) {
   auto slot = std::make_shared<topic_slot>(entry);
   topics_.emplace(entry.name, slot);
   topics_by_id_.emplace(entry.id, std::move(slot));
-  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
 }
 
 void core::add(const storage::group_entry& entry) {
@@ -481,7 +537,6 @@ void core::add(const storage::group_entry& entry) {
   auto slot = std::make_shared<group_slot>(entry.id, entry.name);
   slot->state.set_generation(entry.generation);
   groups_.emplace(entry.name, std::move(slot));
-  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
 }
 
 void core::add(const storage::queue_entry& entry) {
@@ -489,7 +544,6 @@ void core::add(const storage::queue_entry& entry) {
   auto slot = std::make_shared<queue_slot>(entry);
   queues_.emplace(entry.name, slot);
   queues_by_id_.emplace(entry.id, std::move(slot));
-  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
 }
 
 void core::add(const storage::binding_entry& entry) {
@@ -498,7 +552,17 @@ void core::add(const storage::binding_entry& entry) {
   if (exchange == topics_by_id_.end() || !exchange->second->bindings) return;
   exchange->second->bindings->add(entry.key, entry.queue);
   bindings_.push_back(entry);
-  store_entry_.next_id = std::max(store_entry_.next_id, entry.id + 1);
+}
+
+void core::add_sealed(const std::vector<storage::segment_entry>& segments,
+                      const std::vector<std::shared_ptr<const storage::segment_file>>& files,
+                      std::uint64_t sequence_last, std::uint64_t bytes) {
+  std::vector<log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  segments_.add(segments, files, sequence_last, logs);
+  for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  sealed_ = sequence_last;
+  journal_bytes_ -= bytes;
 }
 
 void core::remove_binding(std::uint32_t id) {
@@ -563,6 +627,7 @@ result<void> core::note_deliveries() {
 
 result<void> core::close() {
   if (closed_.exchange(true)) return {};
+  maintenance_.stop();
   // From here on nothing new enters; wake who waits, and wait for who is inside.
   {
     const std::shared_lock guard{names_};

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "bus/group_commit.hpp"
+#include "bus/maintenance.hpp"
+#include "bus/segment_set.hpp"
 #include "bus/wake_list.hpp"
 #include "group/group_state.hpp"
 #include "log/log_state.hpp"
@@ -93,6 +95,8 @@ class commit_scope {
   [[nodiscard]] result<void> settle(queue_slot& queue, const std::vector<std::uint64_t>& positions);
   /// The queue's state as this commit will leave it; changing it writes it at the end.
   [[nodiscard]] queue::queue_row& row_of(queue_slot& queue);
+  /// The store's own entry as this commit will leave it; changing it writes it at the end.
+  [[nodiscard]] storage::store_entry& store();
 
   /// Passes a result of a write on, and notes when it failed: then the whole transaction is void.
   template <class T>
@@ -112,7 +116,7 @@ class commit_scope {
     std::uint32_t count;
   };
 
-  [[nodiscard]] result<void> write_queues();
+  [[nodiscard]] result<void> write_staged();
   void forget() noexcept;  // everything staged
   void publish();          // after the commit: memory follows
 
@@ -121,6 +125,8 @@ class commit_scope {
   const std::int64_t now_;
   std::optional<storage::cursor> journal_;
   std::uint64_t rows_appended_ = 0;
+  std::uint64_t bytes_appended_ = 0;
+  std::optional<storage::store_entry> store_;
   std::vector<added_row> added_rows_;
   std::vector<topic_slot*> topics_;
   std::vector<queue_slot*> queues_;
@@ -174,6 +180,23 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::uint64_t next_sequence() const noexcept {
     return next_sequence_.load(std::memory_order_acquire);
   }
+  /// The last row whose records are in segments.
+  [[nodiscard]] std::uint64_t sealed() const noexcept { return sealed_.load(std::memory_order_acquire); }
+  /// Bytes of the rows behind it.
+  [[nodiscard]] std::uint64_t journal_bytes() const noexcept {
+    return journal_bytes_.load(std::memory_order_acquire);
+  }
+  /// The first row that the journal still has, sealed or not.
+  [[nodiscard]] std::uint64_t first_row() const noexcept {
+    return first_row_.load(std::memory_order_acquire);
+  }
+  /// The id of the next segment. For maintenance, which alone makes segments.
+  [[nodiscard]] std::uint32_t next_segment() const noexcept {
+    return next_segment_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] const std::filesystem::path& segments_directory() const noexcept { return store_->segments; }
+  [[nodiscard]] bool in_memory() const noexcept { return !store_->lock; }
+  [[nodiscard]] levada::maintenance& upkeep() noexcept { return maintenance_; }
   [[nodiscard]] std::uint64_t next_member_number() noexcept { return ++member_number_; }
 
   // For intents that change the catalogue, in `execute`: takes an id and stores the counter.
@@ -185,6 +208,11 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void add(const storage::binding_entry& entry);
   void remove_queue(std::uint32_t id);
   void remove_binding(std::uint32_t id);
+  /// Takes over what has been sealed; `files` as for `segment_set::add`.
+  void add_sealed(const std::vector<storage::segment_entry>& segments,
+                  const std::vector<std::shared_ptr<const storage::segment_file>>& files,
+                  std::uint64_t sequence_last, std::uint64_t bytes);
+  void set_first_row(std::uint64_t sequence) noexcept { first_row_ = sequence; }
   /// Erases what a deleted queue has left, in slices.
   result<void> erase_queue_rows(std::uint32_t id);
 
@@ -194,6 +222,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   friend class commit_scope;
 
   [[nodiscard]] result<void> load();
+  [[nodiscard]] result<void> load_logs(const storage::catalog& found);
   [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
   [[nodiscard]] std::int64_t bus_time() const;
   void attempt(std::span<intent* const> group);
@@ -218,12 +247,18 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::map<std::uint32_t, std::shared_ptr<queue_slot>> queues_by_id_;
   std::vector<storage::binding_entry> bindings_;
 
+  segment_set segments_;  // the committing thread alone
   std::atomic<std::uint64_t> next_sequence_{1};
+  std::atomic<std::uint64_t> first_row_{1};
+  std::atomic<std::uint64_t> sealed_{0};
+  std::atomic<std::uint32_t> next_segment_{1};
+  std::atomic<std::uint64_t> journal_bytes_{0};
   std::atomic<std::uint64_t> member_number_{0};
   std::int64_t time_floor_ = 0;  // the committing thread alone
   std::int64_t wall_at_open_ = 0;
   clock::steady_time steady_at_open_{};
   storage::store_entry store_entry_;  // the committing thread alone
+  maintenance maintenance_{*this};
 };
 
 }  // namespace levada

@@ -67,6 +67,8 @@ const char* sentence(errc e) noexcept {
       return "the offset lies outside the log";
     case errc::not_assigned:
       return "the partition is not assigned to this member";
+    case errc::overtaken:
+      return "records that were to be read have been removed";
     case errc::fenced:
       return "the member was removed from its group";
     case errc::resource_locked:

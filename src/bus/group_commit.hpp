@@ -40,6 +40,9 @@ class intent {
   /// Changes of the catalogue run alone, so that no other intent of the group needs to see them half-done.
   [[nodiscard]] virtual bool alone() const noexcept { return false; }
 
+  /// Bytes that it adds to the store; 0 for what makes room.
+  [[nodiscard]] std::size_t cost() const noexcept { return cost_; }
+
  private:
   friend class group_commit;
   friend class commit_engine;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "log/journal_reader.hpp"
+#include "log/log_reader.hpp"
 
 namespace levada {
 namespace {
@@ -94,30 +94,27 @@ result<void> queue_consumer_state::fetch(const core::access& access) {
   log::batch_builder builder{{.records = 0}};
   std::size_t read = 0;
   result<void> outcome{};
-  if (auto reader = log::journal_reader::open(access.main()); reader) {
-    for (; read < taken->size() && builder.bytes() < fetch_bytes_max; ++read) {
-      const queue::reference& where = (*taken)[read].where;
-      const auto topic = owner_->find_topic(where.log);
-      if (!topic || where.partition >= topic->state.partitions()) {
-        outcome = error{errc::damaged, fmt::format("{}: entry {} names a log that does not exist",
-                                                   operation("receive"), (*taken)[read].position)};
-        break;
-      }
-      builder.limit_records(read + 1);
-      std::uint64_t from = where.offset;
-      if (auto done = reader->read_partition(topic->state, where.partition, from, builder); !done) {
-        outcome = done.error();
-        break;
-      }
-      if (builder.records() == read) {
-        outcome =
-            error{errc::damaged, fmt::format("{}: entry {} names offset {}, which the log does not hold",
-                                             operation("receive"), (*taken)[read].position, where.offset)};
-        break;
-      }
+  log::log_reader reader{access.main()};
+  for (; read < taken->size() && builder.bytes() < fetch_bytes_max; ++read) {
+    const queue::reference& where = (*taken)[read].where;
+    const auto topic = owner_->find_topic(where.log);
+    if (!topic || where.partition >= topic->state.partitions()) {
+      outcome = error{errc::damaged, fmt::format("{}: entry {} names a log that does not exist",
+                                                 operation("receive"), (*taken)[read].position)};
+      break;
     }
-  } else {
-    outcome = reader.error();
+    builder.limit_records(read + 1);
+    std::uint64_t from = where.offset;
+    if (auto done = reader.read_partition(topic->state, where.partition, from, builder); !done) {
+      outcome = done.error();
+      break;
+    }
+    if (builder.records() == read || from != where.offset + 1) {
+      outcome =
+          error{errc::damaged, fmt::format("{}: entry {} names offset {}, which the log does not hold",
+                                           operation("receive"), (*taken)[read].position, where.offset)};
+      break;
+    }
   }
   for (std::size_t i = read; i < taken->size(); ++i) queue_->state.put_back((*taken)[i]);
   const auto bytes = std::make_shared<const record_batch>(builder.finish());

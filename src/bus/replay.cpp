@@ -43,15 +43,15 @@ result<void> replay::impl::start() {
   const auto* const from = std::get_if<offset>(&options_.from);
   const bool latest = std::holds_alternative<from_latest>(options_.from);
   if (!options_.partition) {
-    if (latest) position_ = *sequence;
+    if (latest) everywhere_.sequence = *sequence;
     if (time != nullptr) {
       not_before_ = time->time_since_epoch().count();
-      const std::shared_lock guard{log_->mutex()};
-      if (const auto entry = log_->whole().find_time(not_before_)) position_ = log_->whole()[*entry].sequence;
+      everywhere_.sequence = log::sequence_before(*log_, not_before_);
     }
     return {};
   }
   const std::uint32_t partition = options_.partition->value();
+  position_ = log_->begin(partition);
   if (latest) position_ = log_->end(partition);
   if (from != nullptr) {
     position_ = from->value();
@@ -60,9 +60,15 @@ result<void> replay::impl::start() {
                    fmt::format("replay topic '{}', partition {}: offset {} lies beyond the end, {}",
                                log_->name(), partition, position_, log_->end(partition))};
     }
+    if (position_ < log_->begin(partition)) {
+      return error{
+          errc::overtaken,
+          fmt::format("replay topic '{}', partition {}: offset {} has been removed, the oldest is {}",
+                      log_->name(), partition, position_, log_->begin(partition))};
+    }
   }
   if (time != nullptr) {
-    return source_->read([&](log::journal_reader& reader) -> result<void> {
+    return source_->read([&](log::log_reader& reader) -> result<void> {
       auto found = reader.find_time(*log_, partition, time->time_since_epoch().count());
       if (!found) return found.error();
       position_ = *found;
@@ -74,10 +80,11 @@ result<void> replay::impl::start() {
 
 result<record_batch> replay::impl::step(std::uint64_t until) {
   log::batch_builder batch{{.bytes = options_.bytes_max}};
-  auto done = source_->read([&](log::journal_reader& reader) -> result<void> {
+  auto done = source_->read([&](log::log_reader& reader) -> result<void> {
     return options_.partition ? reader.read_partition(*log_, options_.partition->value(), position_, batch)
-                              : reader.read_log(*log_, position_, until, not_before_, batch);
+                              : reader.read_log(*log_, everywhere_, until, not_before_, batch);
   });
+  if (!done && done.error() == errc::overtaken) position_ = log_->begin(options_.partition->value());
   // What was read before the damage is delivered first; the error comes when nothing stands before it.
   if (!done && batch.records() == 0) return done.error();
   return batch.finish();

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "bus/wake_list.hpp"
-#include "log/journal_reader.hpp"
+#include "log/log_reader.hpp"
 #include "log/log_state.hpp"
 
 #include <levada/options.hpp>
@@ -25,7 +25,7 @@ class replay_source {
   /// The sequence after the last row that may be read now; `logs` are known up to it.
   [[nodiscard]] virtual result<std::uint64_t> refresh() = 0;
   /// Opens a snapshot for the time of one call of `read`.
-  using read_function = std::function<result<void>(log::journal_reader&)>;
+  using read_function = std::function<result<void>(log::log_reader&)>;
   [[nodiscard]] virtual result<void> read(const read_function& function) = 0;
   /// Waits until something has been committed since `refresh` returned `seen`, or until the deadline; may
   /// return early.
@@ -52,7 +52,8 @@ class replay::impl {
   std::shared_ptr<replay_source> source_;
   std::shared_ptr<const log::log_state> log_;
   replay_options options_;
-  std::uint64_t position_ = 0;  // an offset with one partition, else a sequence
+  std::uint64_t position_ = 0;  // in the one partition
+  log::log_position everywhere_;
   std::int64_t not_before_ = INT64_MIN;
 };
 

@@ -17,6 +17,11 @@ std::byte* batch_builder::allocate(std::size_t size) {
   return place;
 }
 
+void batch_builder::keep(std::shared_ptr<const void> owner) {
+  if (content_->owners.empty() || content_->owners.back() != owner)
+    content_->owners.push_back(std::move(owner));
+}
+
 void batch_builder::add(record_batch::slice slice) {
   content_->records += slice.count;
   bytes_ += slice.size;

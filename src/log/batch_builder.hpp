@@ -11,7 +11,8 @@
 
 namespace levada::log {
 
-/// Collects copies of rows into a `record_batch`. Not safe to share.
+/// Collects records into a `record_batch`: copies of what stands in the journal, and borrowed ones of what a
+/// segment holds. Not safe to share.
 class batch_builder {
  public:
   struct limits {
@@ -39,7 +40,10 @@ class batch_builder {
   [[nodiscard]] std::byte* allocate(std::size_t size);
   /// Gives the last allocation back.
   void release(std::size_t size) noexcept { used_ -= (size + 7) / 8; }
-  /// Adds records that stand in allocated memory; merges them with the previous run where they continue it.
+  /// Keeps what borrowed records stand in, as long as the batch.
+  void keep(std::shared_ptr<const void> owner);
+  /// Adds records that stand in allocated or kept memory; merges them with the previous run where they
+  /// continue it.
   void add(record_batch::slice slice);
 
   [[nodiscard]] record_batch finish();

@@ -5,28 +5,30 @@
 #include <algorithm>
 #include <optional>
 
-#include "log/journal_reader.hpp"
-
 namespace levada::log {
 
-result<journal_extent> index_journal(const storage::main_environment& main, std::uint64_t first,
-                                     const std::function<log_state*(std::uint32_t)>& find) {
-  auto reader = journal_reader::open(main);
-  if (!reader) return reader.error();
-  journal_extent extent{first, 0, std::nullopt};
+result<journal_extent> index_journal(journal_reader& journal, std::uint64_t first,
+                                     const find_log_function& find) {
+  journal_extent extent{.next_sequence = first};
   std::optional<error> damage;
-  log_state* log = nullptr;  // of the previous row: neighbours mostly share it
-  auto walked = reader->for_each_row(first, [&](const storage::row_view& row) {
+  std::optional<std::uint32_t> previous;  // neighbours mostly share their log
+  log_state* log = nullptr;
+  auto walked = journal.for_each_row(first, [&](const storage::row_view& row) {
     const auto& header = row.header;
-    if (log == nullptr || log->id() != header.log) log = find(header.log);
-    if (log == nullptr) {
-      extent.next_sequence = row.sequence;
-      extent.unknown_log = header.log;
-      return false;
+    if (previous != header.log) {
+      const auto found = find(header.log);
+      if (!found) {
+        damage = error{errc::damaged, fmt::format("journal row {} belongs to log {}, which does not exist",
+                                                  row.sequence, header.log)};
+        return false;
+      }
+      log = *found;
+      previous = header.log;
     }
     extent.next_sequence = row.sequence + 1;
     extent.time_last = std::max(extent.time_last, header.time_last);
-    if (header.count == 0) return true;
+    extent.bytes += sizeof header + header.records_size;
+    if (header.count == 0 || log == nullptr) return true;
     const std::lock_guard guard{log->mutex()};
     if (header.partition >= log->partitions() || header.base_offset != log->end(header.partition)) {
       damage = error{errc::damaged,

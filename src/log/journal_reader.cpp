@@ -147,6 +147,7 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
     std::vector<log_index::entry> entries;
     {
       const std::shared_lock guard{log.mutex()};
+      if (log.find_sealed(partition, from)) return {};
       entries = copy_entries(log.index(partition), log.index(partition).find_offset(from));
     }
     const std::uint64_t before = from;
@@ -155,6 +156,7 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
       for (std::uint32_t rows = 0; rows < entry.rows && from < end && !out.full();) {
         if (!found) return found.error();
         if (!*found) return {};  // committed after this snapshot was taken
+        if (row_.sequence >= entry.sequence + log_index::window) break;
         if (row_.header.log == log.id() && row_.header.partition == partition && row_.header.count > 0) {
           ++rows;
           const std::uint64_t base = row_.header.base_offset;
@@ -186,6 +188,7 @@ result<void> journal_reader::read_log(const log_state& log, std::uint64_t& from,
     std::vector<log_index::entry> entries;
     {
       const std::shared_lock guard{log.mutex()};
+      if (log.sealed_through() > 0 && from <= log.sealed_through()) return {};
       entries = copy_entries(log.whole(), log.whole().find_sequence(from));
     }
     const std::uint64_t before = from;

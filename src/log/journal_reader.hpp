@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Reading records out of the journal.
+/// Reading records out of the journal: the newer part of all logs.
 
 #include <cstdint>
 #include <optional>
@@ -18,16 +18,22 @@ class journal_reader {
  public:
   [[nodiscard]] static result<journal_reader> open(const storage::main_environment& main);
 
+  /// The snapshot that it reads.
+  [[nodiscard]] const storage::read_transaction& snapshot() const noexcept { return txn_; }
+
   /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until
-  /// the batch is full. Moves `from` behind what it adds, also when it fails after that.
+  /// the batch is full or a segment holds what comes next. Moves `from` behind what it adds, also when it
+  /// fails after that.
   [[nodiscard]] result<void> read_partition(const log_state& log, std::uint32_t partition,
                                             std::uint64_t& from, batch_builder& out);
   /// Adds records of all partitions in commit order, from row `from` up to but not including row `until`, or
-  /// until the batch is full. Records before `not_before` (microseconds) are left out. Moves `from` behind
-  /// what it adds or passes over, also when it fails after that.
+  /// until the batch is full; adds nothing where rows from `from` on are sealed. Records before `not_before`
+  /// (microseconds) are left out. Moves `from` behind what it adds or passes over, also when it fails after
+  /// that.
   [[nodiscard]] result<void> read_log(const log_state& log, std::uint64_t& from, std::uint64_t until,
                                       std::int64_t not_before, batch_builder& out);
-  /// The offset of the first record of a partition at or after `time`; its end when there is none.
+  /// The offset of the first record of a partition in the journal at or after `time`; its end when there is
+  /// none.
   [[nodiscard]] result<std::uint64_t> find_time(const log_state& log, std::uint32_t partition,
                                                 std::int64_t time);
 

@@ -12,6 +12,18 @@ void log_index::add(std::uint64_t sequence, std::uint64_t base_offset, std::int6
   entries_.push_back({sequence, base_offset, time_first, 1});
 }
 
+void log_index::drop_through(std::uint64_t sequence, std::uint64_t next_offset) {
+  const auto kept = std::find_if(entries_.begin(), entries_.end(),
+                                 [&](const entry& e) { return e.sequence + window - 1 > sequence; });
+  entries_.erase(entries_.begin(), kept);
+  if (entries_.empty() || entries_.front().sequence > sequence) return;
+  // How many of its rows are left is not known; those of its window that belong to it, then.
+  entry& first = entries_.front();
+  first.sequence = sequence + 1;
+  first.base_offset = next_offset;
+  first.rows = window;
+}
+
 std::optional<std::size_t> log_index::find_offset(std::uint64_t offset) const noexcept {
   const auto after = std::upper_bound(entries_.begin(), entries_.end(), offset,
                                       [](std::uint64_t o, const entry& e) { return o < e.base_offset; });

@@ -20,13 +20,16 @@ class log_index {
     std::uint64_t sequence = 0;     ///< of the first row
     std::uint64_t base_offset = 0;  ///< of the first record
     std::int64_t time_first = 0;    ///< of the first record
-    std::uint32_t rows = 0;         ///< how many belong to the entry
+    std::uint32_t rows = 0;         ///< how many belong to the entry at most
   };
   /// How many rows of the journal one entry may span.
   static constexpr std::uint64_t window = 64;
 
   /// Notes a row: sequences, offsets and times do not fall from call to call.
   void add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_first);
+
+  /// Forgets the rows up to and including `sequence`; the first record behind them is `next_offset`.
+  void drop_through(std::uint64_t sequence, std::uint64_t next_offset);
 
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }

@@ -1,23 +1,27 @@
 #pragma once
 
 /// @file
-/// What is known in memory of one log: its partitions, their ends, and where their rows stand.
+/// What is known in memory of one log: its partitions, where they begin and end, which segments hold their
+/// older records, and where the rows of the newer ones stand in the journal.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "log/log_index.hpp"
+#include "log/sealed_segment.hpp"
 #include "storage/row.hpp"
 
 namespace levada::log {
 
-/// A log of the catalogue, as committed. Safe to share: ends are atomic, indexes are read and changed under
-/// `mutex`.
+/// A log of the catalogue, as committed. Safe to share: begins and ends are atomic, everything else is read
+/// and changed under `mutex`.
 class log_state {
  public:
   log_state(std::uint32_t id, std::string name, std::uint32_t partitions, std::uint8_t exchange)
@@ -35,6 +39,10 @@ class log_state {
   /// 0 for a plain topic, else the `exchange_type`.
   [[nodiscard]] std::uint8_t exchange() const noexcept { return exchange_; }
 
+  /// The oldest offset that may be read.
+  [[nodiscard]] std::uint64_t begin(std::uint32_t partition) const noexcept {
+    return partitions_[partition].begin.load(std::memory_order_acquire);
+  }
   /// One beyond the newest committed record.
   [[nodiscard]] std::uint64_t end(std::uint32_t partition) const noexcept {
     return partitions_[partition].end.load(std::memory_order_acquire);
@@ -49,7 +57,52 @@ class log_state {
     p.end.store(base_offset + count, std::memory_order_release);
   }
 
-  /// Guards what `index` and `whole` return, and `add_row`.
+  /// Notes a sealed part; parts of a partition come in the order of their offsets.
+  void add_sealed(sealed_part part) {
+    partition_state& p = partitions_[part.where.partition];
+    if (p.end.load(std::memory_order_relaxed) < part.where.end_offset) {
+      p.end.store(part.where.end_offset, std::memory_order_release);
+    }
+    p.sealed.push_back(std::move(part));
+  }
+  /// Forgets the journal's rows up to and including `sequence`: their records are in segments now.
+  void drop_rows_through(std::uint64_t sequence) {
+    for (partition_state& p : partitions_) {
+      p.index.drop_through(sequence, std::max(sealed_end(p), p.begin.load(std::memory_order_relaxed)));
+    }
+    whole_.drop_through(sequence, 0);
+    sealed_through_ = sequence;
+  }
+  /// The last row of the journal whose records, if they are this log's, are in segments.
+  [[nodiscard]] std::uint64_t sealed_through() const noexcept { return sealed_through_; }
+  /// Raises the oldest offset; nothing reads what is before it from then on.
+  void set_begin(std::uint32_t partition, std::uint64_t offset) {
+    partition_state& p = partitions_[partition];
+    if (p.end.load(std::memory_order_relaxed) < offset) p.end.store(offset, std::memory_order_release);
+    p.begin.store(offset, std::memory_order_release);
+  }
+  /// Forgets the parts for which `gone(part)` holds.
+  template <class Predicate>
+  void drop_sealed(Predicate gone) {
+    for (partition_state& p : partitions_) {
+      p.sealed.erase(std::remove_if(p.sealed.begin(), p.sealed.end(), gone), p.sealed.end());
+    }
+  }
+
+  /// The first sealed part of a partition that ends behind `offset`; nothing where the journal holds it.
+  [[nodiscard]] std::optional<sealed_part> find_sealed(std::uint32_t partition, std::uint64_t offset) const {
+    const auto& all = partitions_[partition].sealed;
+    const auto found =
+        std::upper_bound(all.begin(), all.end(), offset,
+                         [](std::uint64_t o, const sealed_part& part) { return o < part.where.end_offset; });
+    if (found == all.end()) return std::nullopt;
+    return *found;
+  }
+  [[nodiscard]] const std::vector<sealed_part>& sealed(std::uint32_t partition) const noexcept {
+    return partitions_[partition].sealed;
+  }
+
+  /// Guards all that follows and that comes before, but for `begin` and `end`.
   [[nodiscard]] std::shared_mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] const log_index& index(std::uint32_t partition) const noexcept {
     return partitions_[partition].index;
@@ -60,8 +113,14 @@ class log_state {
  private:
   struct partition_state {
     log_index index;
+    std::vector<sealed_part> sealed;  // by offset
+    std::atomic<std::uint64_t> begin{0};
     std::atomic<std::uint64_t> end{0};
   };
+
+  [[nodiscard]] static std::uint64_t sealed_end(const partition_state& p) noexcept {
+    return p.sealed.empty() ? 0 : p.sealed.back().where.end_offset;
+  }
 
   std::uint32_t id_;
   std::shared_ptr<const std::string> name_;
@@ -69,6 +128,7 @@ class log_state {
   mutable std::shared_mutex mutex_;
   std::vector<partition_state> partitions_;
   log_index whole_;
+  std::uint64_t sealed_through_ = 0;
 };
 
 }  // namespace levada::log

@@ -12,6 +12,7 @@
 #include "group.capnp.h"
 #include "log.capnp.h"
 #include "queue.capnp.h"
+#include "segment.capnp.h"
 #include "storage/chunked_value.hpp"
 #include "store.capnp.h"
 
@@ -19,7 +20,7 @@ namespace levada::storage {
 namespace {
 
 /// The kind of an entry: the upper half of its 8-byte key; the lower half is the id.
-enum class kind : std::uint32_t { store = 0, log = 1, group = 2, queue = 3, binding = 4 };
+enum class kind : std::uint32_t { store = 0, log = 1, group = 2, queue = 3, binding = 4, segment = 5 };
 
 constexpr std::uint64_t key_of(kind k, std::uint32_t id) noexcept {
   return (static_cast<std::uint64_t>(k) << 32) | id;
@@ -46,12 +47,18 @@ result<void> store_message(write_transaction& txn, const main_tables& tables, st
 }
 
 store_entry decode(schema::Store::Reader r) {
-  return {r.getFormatVersion(), r.getCreated(), r.getNextId(), r.getEpoch()};
+  return {r.getFormatVersion(), r.getCreated(),   r.getNextId(),      r.getEpoch(),
+          r.getSealed(),        r.getTimeFloor(), r.getNextSegment(), r.getLayout()};
 }
 
 log_entry decode(std::uint32_t id, schema::Log::Reader r) {
-  return {id, copy(r.getName()), r.getPartitions(), r.getCreated(),
-          static_cast<std::uint8_t>(r.getExchange())};
+  log_entry log{id, copy(r.getName()), r.getPartitions(), r.getCreated(),
+                static_cast<std::uint8_t>(r.getExchange())};
+  for (const std::uint64_t begin : r.getBegins()) log.begins.push_back(begin);
+  const auto policy = r.getPolicy();
+  log.policy = {policy.getRetentionMilliseconds(), policy.getRetentionBytes(), policy.getRetentionRecords(),
+                policy.getForce()};
+  return log;
 }
 
 group_entry decode(std::uint32_t id, schema::Group::Reader r) {
@@ -71,6 +78,16 @@ queue_entry decode(std::uint32_t id, schema::Queue::Reader r) {
 binding_entry decode(std::uint32_t id, schema::Binding::Reader r) {
   const auto key = r.getKey();
   return {id, r.getExchange(), r.getQueue(), {reinterpret_cast<const char*>(key.begin()), key.size()}};
+}
+
+segment_entry decode(std::uint32_t id, schema::Segment::Reader r) {
+  segment_entry s{id, r.getSequenceFirst(), r.getSequenceLast(), r.getCreated(), r.getFileBytes(), {}};
+  s.parts.reserve(r.getParts().size());
+  for (const auto p : r.getParts()) {
+    s.parts.push_back({p.getLog(), p.getPartition(), p.getBaseOffset(), p.getEndOffset(), p.getRecords(),
+                       p.getBytes(), p.getSequenceFirst(), p.getSequenceLast(), p.getTimeMax()});
+  }
+  return s;
 }
 
 /// Adds one stored value to `into`. Throws kj::Exception for what is no message.
@@ -95,8 +112,37 @@ result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
     case kind::binding:
       into.bindings.push_back(decode(id, message.getRoot<schema::Binding>()));
       return {};
+    case kind::segment:
+      into.segments.push_back(decode(id, message.getRoot<schema::Segment>()));
+      return {};
   }
   return error{errc::damaged, fmt::format("read catalogue: unknown kind of entry {:#x}", value.key)};
+}
+
+}  // namespace
+
+namespace {
+
+/// Adds the next value to `into`; false at the end.
+result<bool> read_next(chunked_reader& reader, catalog& into) {
+  auto value = reader.next();
+  if (!value) return value.error();
+  if (!*value) return false;
+  try {
+    if (auto decoded = decode_into(into, **value); !decoded) return decoded.error();
+  } catch (const kj::Exception& e) {
+    return error{errc::damaged,
+                 fmt::format("read catalogue entry {:#x}: {}", (*value)->key, e.getDescription().cStr())};
+  }
+  // The store's own entry is the first, so a newer format is refused before anything else is understood.
+  if (into.store.format > format_version) {
+    return error{errc::unsupported_format, fmt::format("the store has format {}; this version reads up to {}",
+                                                       into.store.format, format_version)};
+  }
+  if (into.store.format == 0) {
+    return error{errc::damaged, "read catalogue: the store's own entry is missing"};
+  }
+  return true;
 }
 
 }  // namespace
@@ -107,24 +153,23 @@ result<catalog> read_catalog(const transaction& txn, const main_tables& tables) 
   catalog all;
   all.store.format = 0;
   for (;;) {
-    auto value = reader->next();
-    if (!value) return value.error();
-    if (!*value) break;
-    try {
-      if (auto decoded = decode_into(all, **value); !decoded) return decoded.error();
-    } catch (const kj::Exception& e) {
-      return error{errc::damaged,
-                   fmt::format("read catalogue entry {:#x}: {}", (*value)->key, e.getDescription().cStr())};
-    }
-    // The store's own entry is the first, so a newer format is refused before anything else is understood.
-    if (all.store.format > format_version) {
-      return error{errc::unsupported_format,
-                   fmt::format("the store has format {}; this version reads up to {}", all.store.format,
-                               format_version)};
-    }
+    auto more = read_next(*reader, all);
+    if (!more) return more.error();
+    if (!*more) break;
   }
   if (all.store.format == 0) return error{errc::damaged, "read catalogue: the store's own entry is missing"};
   return all;
+}
+
+result<store_entry> read_store_entry(const transaction& txn, const main_tables& tables) {
+  auto reader = chunked_reader::open(txn, tables.catalog);
+  if (!reader) return reader.error();
+  catalog first;
+  first.store.format = 0;
+  auto found = read_next(*reader, first);
+  if (!found) return found.error();
+  if (!*found) return error{errc::damaged, "read catalogue: the store's own entry is missing"};
+  return first.store;
 }
 
 result<void> put(write_transaction& txn, const main_tables& tables, const store_entry& entry) {
@@ -133,6 +178,10 @@ result<void> put(write_transaction& txn, const main_tables& tables, const store_
     b.setCreated(entry.created);
     b.setNextId(entry.next_id);
     b.setEpoch(entry.epoch);
+    b.setSealed(entry.sealed);
+    b.setTimeFloor(entry.time_floor);
+    b.setNextSegment(entry.next_segment);
+    b.setLayout(entry.layout);
   });
 }
 
@@ -142,6 +191,13 @@ result<void> put(write_transaction& txn, const main_tables& tables, const log_en
     b.setPartitions(entry.partitions);
     b.setCreated(entry.created);
     b.setExchange(static_cast<schema::ExchangeType>(entry.exchange));
+    auto begins = b.initBegins(narrow(entry.begins.size()));
+    for (std::size_t i = 0; i < entry.begins.size(); ++i) begins.set(narrow(i), entry.begins[i]);
+    auto policy = b.initPolicy();
+    policy.setRetentionMilliseconds(entry.policy.retention_milliseconds);
+    policy.setRetentionBytes(entry.policy.retention_bytes);
+    policy.setRetentionRecords(entry.policy.retention_records);
+    policy.setForce(entry.policy.force);
   });
 }
 
@@ -180,6 +236,38 @@ result<void> put(write_transaction& txn, const main_tables& tables, const bindin
         b.setQueue(entry.queue);
         b.setKey({reinterpret_cast<const kj::byte*>(entry.key.data()), entry.key.size()});
       });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry) {
+  return store_message<schema::Segment>(txn, tables, key_of(kind::segment, entry.id),
+                                        [&](schema::Segment::Builder b) {
+                                          b.setSequenceFirst(entry.sequence_first);
+                                          b.setSequenceLast(entry.sequence_last);
+                                          b.setCreated(entry.created);
+                                          b.setFileBytes(entry.file_bytes);
+                                          auto parts = b.initParts(narrow(entry.parts.size()));
+                                          for (std::size_t i = 0; i < entry.parts.size(); ++i) {
+                                            const auto& from = entry.parts[i];
+                                            auto to = parts[narrow(i)];
+                                            to.setLog(from.log);
+                                            to.setPartition(from.partition);
+                                            to.setBaseOffset(from.base_offset);
+                                            to.setEndOffset(from.end_offset);
+                                            to.setRecords(from.records);
+                                            to.setBytes(from.bytes);
+                                            to.setSequenceFirst(from.sequence_first);
+                                            to.setSequenceLast(from.sequence_last);
+                                            to.setTimeMax(from.time_max);
+                                          }
+                                        });
+}
+
+result<void> erase_log(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::log, id));
+}
+
+result<void> erase_segment(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::segment, id));
 }
 
 result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id) {

@@ -19,6 +19,22 @@ struct store_entry {
   std::int64_t created = 0;
   std::uint32_t next_id = 1;
   std::uint32_t epoch = 0;
+  /// Journal rows up to this one are in segments, or given up.
+  std::uint64_t sealed = 0;
+  /// The bus's time at the last sealing, in microseconds since 1970.
+  std::int64_t time_floor = 0;
+  std::uint32_t next_segment = 1;
+  /// Grows whenever logs or segments change.
+  std::uint64_t layout = 0;
+};
+
+/// What a log keeps; 0 is no limit.
+struct log_policy {
+  std::uint64_t retention_milliseconds = 0;
+  std::uint64_t retention_bytes = 0;
+  std::uint64_t retention_records = 0;
+  bool force = false;  ///< also what queues still refer to
+  bool operator==(const log_policy&) const = default;
 };
 
 struct log_entry {
@@ -28,6 +44,9 @@ struct log_entry {
   std::int64_t created = 0;
   /// 0 for a plain topic, else the `exchange_type`.
   std::uint8_t exchange = 0;
+  /// The oldest offset that is kept, by partition; empty: all 0.
+  std::vector<std::uint64_t> begins = {};
+  log_policy policy = {};
 };
 
 struct group_entry {
@@ -59,6 +78,27 @@ struct binding_entry {
   std::string key;
 };
 
+struct segment_entry {
+  /// Consecutive records of one partition.
+  struct part {
+    std::uint32_t log = 0;
+    std::uint32_t partition = 0;
+    std::uint64_t base_offset = 0;
+    std::uint64_t end_offset = 0;
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;  ///< of its batches
+    std::uint64_t sequence_first = 0;
+    std::uint64_t sequence_last = 0;
+    std::int64_t time_max = 0;
+  };
+  std::uint32_t id = 0;
+  std::uint64_t sequence_first = 0;
+  std::uint64_t sequence_last = 0;
+  std::int64_t created = 0;
+  std::uint64_t file_bytes = 0;
+  std::vector<part> parts;  ///< sorted by log and partition
+};
+
 /// The whole catalogue.
 struct catalog {
   store_entry store;
@@ -66,11 +106,14 @@ struct catalog {
   std::vector<group_entry> groups;
   std::vector<queue_entry> queues;
   std::vector<binding_entry> bindings;
+  std::vector<segment_entry> segments;
 };
 
 /// Reads everything. `errc::damaged` for what cannot be decoded, `errc::unsupported_format` for a newer
 /// store.
 [[nodiscard]] result<catalog> read_catalog(const transaction& txn, const main_tables& tables);
+/// Reads the store's own entry alone.
+[[nodiscard]] result<store_entry> read_store_entry(const transaction& txn, const main_tables& tables);
 
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const store_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const log_entry& entry);
@@ -78,6 +121,10 @@ struct catalog {
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const queue_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const binding_entry& entry);
 
+[[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry);
+
+[[nodiscard]] result<void> erase_log(write_transaction& txn, const main_tables& tables, std::uint32_t id);
+[[nodiscard]] result<void> erase_segment(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_binding(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 

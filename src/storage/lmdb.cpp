@@ -59,11 +59,8 @@ result<void> environment::let_go_of_pages() {
   return {};
 }
 
-result<environment> environment::open(const std::filesystem::path& directory,
-                                      const environment_options& options) {
-  const auto fail = [&](int code) {
-    return lmdb_error(code, fmt::format("open main environment '{}'", directory.string()));
-  };
+result<environment> environment::open(const std::filesystem::path& path, const environment_options& options) {
+  const auto fail = [&](int code) { return lmdb_error(code, fmt::format("open '{}'", path.string())); };
   MDB_env* raw = nullptr;
   if (const int rc = mdb_env_create(&raw); rc != 0) return fail(rc);
   environment env;
@@ -74,7 +71,8 @@ result<environment> environment::open(const std::filesystem::path& directory,
   unsigned flags = MDB_NOTLS;
   if (options.read_only) flags |= MDB_RDONLY;
   if (options.no_sync) flags |= MDB_NOSYNC | MDB_NOMETASYNC;
-  if (const int rc = mdb_env_open(raw, directory.c_str(), flags, file_mode); rc != 0) return fail(rc);
+  if (options.single_file) flags |= MDB_NOSUBDIR | MDB_NOLOCK;
+  if (const int rc = mdb_env_open(raw, path.c_str(), flags, file_mode); rc != 0) return fail(rc);
   return env;
 }
 
@@ -85,7 +83,7 @@ int environment::clear_dead_readers() noexcept {
 }
 
 result<void> environment::sync() {
-  if (const int rc = mdb_env_sync(env_.get(), 1); rc != 0) return lmdb_error(rc, "sync main environment");
+  if (const int rc = mdb_env_sync(env_.get(), 1); rc != 0) return lmdb_error(rc, "sync");
   return {};
 }
 
@@ -113,7 +111,7 @@ result<std::optional<bytes>> transaction::get(MDB_dbi table, bytes key) const {
   MDB_val v{};
   const int rc = mdb_get(txn_.get(), table, &k, &v);
   if (rc == MDB_NOTFOUND) return std::optional<bytes>{};
-  if (rc != 0) return lmdb_error(rc, "read from main environment");
+  if (rc != 0) return lmdb_error(rc, "read");
   return std::optional<bytes>{from_val(v)};
 }
 
@@ -147,16 +145,25 @@ result<void> write_transaction::put(MDB_dbi table, bytes key, bytes value) {
   MDB_val k = to_val(key);
   MDB_val v = to_val(value);
   if (const int rc = mdb_put(txn_.get(), table, &k, &v, 0); rc != 0) {
-    return lmdb_error(rc, "write to main environment");
+    return lmdb_error(rc, "write");
   }
   return {};
+}
+
+result<std::span<std::byte>> write_transaction::reserve(MDB_dbi table, bytes key, std::size_t size) {
+  MDB_val k = to_val(key);
+  MDB_val v{size, nullptr};
+  if (const int rc = mdb_put(txn_.get(), table, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE); rc != 0) {
+    return lmdb_error(rc, "write");
+  }
+  return std::span{static_cast<std::byte*>(v.mv_data), v.mv_size};
 }
 
 result<bool> write_transaction::erase(MDB_dbi table, bytes key) {
   MDB_val k = to_val(key);
   const int rc = mdb_del(txn_.get(), table, &k, nullptr);
   if (rc == MDB_NOTFOUND) return false;
-  if (rc != 0) return lmdb_error(rc, "erase from main environment");
+  if (rc != 0) return lmdb_error(rc, "erase");
   return true;
 }
 
@@ -167,7 +174,7 @@ int write_transaction::commit() noexcept {
 result<cursor> cursor::open(const transaction& txn, MDB_dbi table) {
   MDB_cursor* c = nullptr;
   if (const int rc = mdb_cursor_open(txn.get(), table, &c); rc != 0) {
-    return lmdb_error(rc, "open cursor on main environment");
+    return lmdb_error(rc, "open cursor");
   }
   return cursor{c};
 }
@@ -177,7 +184,7 @@ result<std::optional<cursor::entry>> cursor::move(MDB_cursor_op operation, bytes
   MDB_val v{};
   const int rc = mdb_cursor_get(cursor_.get(), &k, &v, operation);
   if (rc == MDB_NOTFOUND) return std::optional<entry>{};
-  if (rc != 0) return lmdb_error(rc, "read from main environment");
+  if (rc != 0) return lmdb_error(rc, "read");
   read_ += v.mv_size;
   if (read_ >= note_read_bytes) {
     if (auto* const touched = pages()) touched->read(read_);
@@ -199,7 +206,7 @@ int cursor::append(bytes key, bytes value) noexcept {
 
 result<void> cursor::erase() {
   if (const int rc = mdb_cursor_del(cursor_.get(), 0); rc != 0) {
-    return lmdb_error(rc, "erase from main environment");
+    return lmdb_error(rc, "erase");
   }
   return {};
 }

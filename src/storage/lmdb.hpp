@@ -40,8 +40,11 @@ struct environment_options {
   std::size_t map_bytes = 0;
   /// For processes that only look.
   bool read_only = false;
-  /// Without any flush: for in-memory stores alone.
+  /// Without any flush but those asked for.
   bool no_sync = false;
+  /// The path names the data file itself, and nothing is locked: for files that only one writer, and no
+  /// reader before it has finished, ever sees.
+  bool single_file = false;
 };
 
 /// The pages of a mapped data file that this process has touched. The kernel counts them as the process's
@@ -69,8 +72,8 @@ class touched_pages {
 
 class environment {
  public:
-  /// Opens (or with a new directory makes) the environment in `directory`.
-  [[nodiscard]] static result<environment> open(const std::filesystem::path& directory,
+  /// Opens the environment in the directory `path`, or makes it there.
+  [[nodiscard]] static result<environment> open(const std::filesystem::path& path,
                                                 const environment_options& options);
 
   [[nodiscard]] MDB_env* get() const noexcept { return env_.get(); }
@@ -130,6 +133,8 @@ class write_transaction : public transaction {
   [[nodiscard]] static result<write_transaction> begin(const environment& env);
 
   [[nodiscard]] result<void> put(MDB_dbi table, bytes key, bytes value);
+  /// Room for a value under a new key, to be filled before the next write.
+  [[nodiscard]] result<std::span<std::byte>> reserve(MDB_dbi table, bytes key, std::size_t size);
   /// Whether there was something to erase.
   [[nodiscard]] result<bool> erase(MDB_dbi table, bytes key);
   /// Ends the transaction either way; returns LMDB's code, 0 for success.

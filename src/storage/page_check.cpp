@@ -108,12 +108,16 @@ class walk {
         free_page_end_{shape.last_page + 1},
         used_(shape.file_pages) {}
 
-  result<page_walk> run(const main_file_shape& shape) {
+  /// `what` the tree of tables is in a main file, and the one table of a segment's file.
+  enum class content { free_pages, tables, values, large_values };
+
+  result<page_walk> run(const main_file_shape& shape, content what) {
     for (std::uint64_t page = 0; page < meta_pages; ++page) take(page, free_page_end_, "a meta page");
     const tree free = std::bit_cast<tree>(shape.trees[0]);
     const tree main = std::bit_cast<tree>(shape.trees[1]);
     if (auto done = walk_tree(free, content::free_pages, "list of free pages"); !done) return done.error();
-    if (auto done = walk_tree(main, content::tables, "list of tables"); !done) return done.error();
+    const char* const main_name = what == content::tables ? "list of tables" : "segment";
+    if (auto done = walk_tree(main, what, main_name); !done) return done.error();
     for (std::size_t i = 0; i < tables_.size() && !full(); ++i) {
       const auto [name, table] = tables_[i];
       if (auto done = walk_tree(table, content::values, fmt::format("table '{}'", name)); !done) {
@@ -129,8 +133,6 @@ class walk {
   }
 
  private:
-  enum class content { free_pages, tables, values };
-
   struct place {
     std::uint64_t page;
     std::size_t depth;
@@ -354,6 +356,13 @@ class walk {
             return {};
           }
           break;
+        case content::large_values:
+          if ((n->flags & ~big_data) != 0) {
+            problem(where, at.page, fmt::format("its node {} is of kind {:#x}", i, n->flags));
+            return {};
+          }
+          if (big && !take_overflow(load<std::uint64_t>(n->value), size, where, seen)) return {};
+          break;
         case content::tables: {
           if (n->flags != sub_tree || size != sizeof(tree)) {
             problem(where, at.page, fmt::format("its node {} is no table", i));
@@ -384,17 +393,24 @@ class walk {
     return {};
   }
 
-  /// A value that lies on pages of its own: only the list of free pages has such.
-  result<void> walk_overflow(std::uint64_t page, std::size_t size, std::string_view where, counts& seen) {
+  /// Takes the pages of a value that lies on pages of its own; returns how many, 0 where they cannot be.
+  std::uint64_t take_overflow(std::uint64_t page, std::size_t size, std::string_view where, counts& seen) {
     const std::uint64_t pages = (page_header_size + size + page_size_ - 1) / page_size_;
     if (page >= page_end_ || pages > page_end_ - page) {
       problem(where, page, fmt::format("its {} pages lie beyond the end, {}", pages, page_end_));
-      return {};
+      return 0;
     }
     for (std::uint64_t i = 0; i < pages; ++i) {
-      if (!take(page + i, page_end_, where)) return {};
+      if (!take(page + i, page_end_, where)) return 0;
     }
     seen.overflow += pages;
+    return pages;
+  }
+
+  /// An entry of the list of free pages that lies on pages of its own.
+  result<void> walk_overflow(std::uint64_t page, std::size_t size, std::string_view where, counts& seen) {
+    const std::uint64_t pages = take_overflow(page, size, where, seen);
+    if (pages == 0) return {};
     std::vector<std::byte> run(static_cast<std::size_t>(pages) * page_size_);
     if (auto done = read_pages(page, pages, run, where); !done || !*done) {
       if (!done) return done.error();
@@ -498,7 +514,18 @@ result<main_file_shape> check_main_file(const std::filesystem::path& data_file) 
 result<page_walk> walk_main_file(const std::filesystem::path& data_file, const main_file_shape& shape) {
   const auto fd = open_file(data_file);
   if (!fd) return fd.error();
-  return walk{fd->get(), data_file, shape}.run(shape);
+  return walk{fd->get(), data_file, shape}.run(shape, walk::content::tables);
+}
+
+result<void> verify_segment_file(const std::filesystem::path& file) {
+  const auto shape = check_main_file(file);
+  if (!shape) return shape.error();
+  const auto fd = open_file(file);
+  if (!fd) return fd.error();
+  const auto walked = walk{fd->get(), file, *shape}.run(*shape, walk::content::large_values);
+  if (!walked) return walked.error();
+  if (!walked->problems.empty()) return damaged(file, walked->problems.front().what);
+  return {};
 }
 
 result<void> verify_main_file(const std::filesystem::path& data_file) {

@@ -47,6 +47,10 @@ struct page_walk {
 [[nodiscard]] result<page_walk> walk_main_file(const std::filesystem::path& data_file,
                                                const main_file_shape& shape);
 
+/// The same of a segment's file, whose values are large: they must lie on pages of their own within the file,
+/// but are not read. For whoever is about to map it; a problem is an error, `damaged`.
+[[nodiscard]] result<void> verify_segment_file(const std::filesystem::path& file);
+
 /// Both checks as one answer, for whoever is about to map the file. A problem is an error, `damaged`; none is
 /// reported where the file was written meanwhile: then its owner has it mapped, and has checked it before.
 [[nodiscard]] result<void> verify_main_file(const std::filesystem::path& data_file);

@@ -19,14 +19,19 @@ std::uint64_t row_checksum(const row_header& header, std::uint64_t sequence,
   return XXH3_64bits_withSeed(begin, sizeof header - sizeof header.checksum, seed);
 }
 
+std::uint64_t sequence_of(bytes key) noexcept {
+  std::uint64_t big = 0;
+  if (key.size() != sizeof big) return 0;
+  std::memcpy(&big, key.data(), sizeof big);
+  return big_endian(big);
+}
+
 bool parse_row(bytes key, bytes value, row_view& row) noexcept {
   if (key.size() != sizeof row.sequence || value.size() < sizeof(row_header) ||
       value.size() > row_bytes_max) {
     return false;
   }
-  std::uint64_t big = 0;
-  std::memcpy(&big, key.data(), sizeof big);
-  row.sequence = big_endian(big);
+  row.sequence = sequence_of(key);
   std::memcpy(&row.header, value.data(), sizeof row.header);
   row.records = value.subspan(sizeof row.header);
   return row.records.size() == row.header.records_size && row.records.size() % 8 == 0;

@@ -58,6 +58,8 @@ struct row_view {
   row_header header{};
   bytes records;
 };
+/// The sequence that a key of the journal stands for; 0 where it is none.
+[[nodiscard]] std::uint64_t sequence_of(bytes key) noexcept;
 /// Splits a journal entry. False when its sizes do not hold together. Does not look at the checksum.
 [[nodiscard]] bool parse_row(bytes key, bytes value, row_view& row) noexcept;
 /// Whether the checksum is right.

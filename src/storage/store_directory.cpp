@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* main_name = "main";
 constexpr const char* signal_name = "signal";
-constexpr const char* other_directories[] = {"segments", "jobs"};
+constexpr const char* segments_name = "segments";
+constexpr const char* other_directories[] = {segments_name, "jobs"};
 
 result<void> sync_path(const fs::path& path, int flags) {
   const unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
@@ -214,7 +215,7 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
   if (!signal) return signal.error();
   auto main = main_environment::open(directory / main_name, {.map_bytes = options.map_bytes});
   if (!main) return main.error();
-  return owned_store{std::move(*lock), std::move(*signal), std::move(*main)};
+  return owned_store{std::move(*lock), std::move(*signal), std::move(*main), directory / segments_name};
 }
 
 result<owned_store> open_memory_store(const fs::path& parent, const store_options& options) {
@@ -223,7 +224,7 @@ result<owned_store> open_memory_store(const fs::path& parent, const store_option
   auto main = create_main(scratch->path() / main_name, options, true);
   if (!main) return main.error();
   // The files are unlinked here; the open environment keeps their content for as long as it lives.
-  return owned_store{std::nullopt, std::nullopt, std::move(*main)};
+  return owned_store{std::nullopt, std::nullopt, std::move(*main), parent};
 }
 
 result<void> examine_place(const fs::path& directory) {
@@ -243,7 +244,7 @@ result<attached_store> attach_store(const fs::path& directory, std::size_t map_b
   if (!signal) return signal.error();
   auto main = main_environment::open(directory / main_name, {.map_bytes = map_bytes, .read_only = true});
   if (!main) return main.error();
-  return attached_store{std::move(*claim), std::move(*signal), std::move(*main)};
+  return attached_store{std::move(*claim), std::move(*signal), std::move(*main), directory / segments_name};
 }
 
 }  // namespace levada::storage

@@ -20,6 +20,8 @@ struct owned_store {
   std::optional<owner_lock> lock;
   std::optional<signal_page> signal;
   main_environment main;
+  /// Where segments stand; for an in-memory store, where they may be made, to be unlinked at once.
+  std::filesystem::path segments;
 };
 
 /// A store opened by another process, read-only.
@@ -27,6 +29,7 @@ struct attached_store {
   process_claim claim;
   signal_page signal;
   main_environment main;
+  std::filesystem::path segments;
 };
 
 struct store_options {

@@ -42,6 +42,7 @@ constexpr std::pair<errc, int> published[] = {
     {errc::offset_out_of_range, 51},
     {errc::not_assigned, 52},
     {errc::fenced, 53},
+    {errc::overtaken, 54},
     {errc::resource_locked, 60},
     {errc::unknown_delivery, 61},
 };

@@ -68,9 +68,7 @@ class walk {
     close();
     const auto report = ok(check_store(store()));
     for (const auto& problem : report.problems) throw disagreement{problem.where + ": " + problem.what};
-    std::uint64_t records = 0;
-    for (const auto& log : model_.logs) records += log.second.committed_order.size();
-    require_equal(report.records, records, "records in the store");
+    require_equal(report.records, records_stored(), "records in the store");
   }
   /// The latest operations.
   [[nodiscard]] std::string trail() const {
@@ -172,10 +170,13 @@ class walk {
   void open() {
     bus_options o;
     o.clock = clock_;
+    o.maintenance = maintenance_mode::on_call;
+    o.journal_bytes_seal = 0;
+    o.segment_bytes_min = 8192;
     bus_.emplace(ok(bus::open(store(), o)));
     opened_wall_ = clock_->wall();
     opened_steady_ = clock_->steady();
-    newest_at_open_ = timestamp{};
+    newest_at_open_ = sealed_at_;
     for (const auto& log : model_.logs) {
       for (const auto& p : log.second.partitions) {
         if (!p.empty()) newest_at_open_ = std::max(newest_at_open_, p.back().time);
@@ -218,6 +219,19 @@ class walk {
 
   // One operation
 
+  void seal() {
+    note("seal");
+    const timestamp at = now();
+    ok(bus_->maintain());
+    if (records_stored() > sealed_) sealed_at_ = at;
+    sealed_ = records_stored();
+  }
+  [[nodiscard]] std::uint64_t records_stored() const {
+    std::uint64_t records = 0;
+    for (const auto& log : model_.logs) records += log.second.committed_order.size();
+    return records;
+  }
+
   void step() {
     const std::uint32_t what = below(200);
     if (what < 6) return declare_topic();
@@ -243,7 +257,8 @@ class walk {
     if (what < 186) return settle();
     if (what < 190) return replay_some();
     if (what < 194) return move_time();
-    if (what < 197) return compare_listings();
+    if (what < 196) return compare_listings();
+    if (what < 199) return seal();
     reopen();
   }
   template <class... Args>
@@ -957,6 +972,8 @@ class walk {
   timestamp opened_wall_;
   clock::steady_time opened_steady_{};
   timestamp newest_at_open_;
+  timestamp sealed_at_;  // the store keeps the time of its last sealing
+  std::uint64_t sealed_ = 0;
   std::vector<anonymous_queue> anonymous_;
   std::vector<member_handle> members_;
   std::vector<taker_handle> takers_;

@@ -17,6 +17,11 @@ class JournalIndex : public journal_fixture {
   static std::unique_ptr<log_state> fresh(const log_state& log) {
     return std::make_unique<log_state>(log.id(), log.name(), log.partitions(), log.exchange());
   }
+  template <class Find>
+  [[nodiscard]] result<journal_extent> index(std::uint64_t first, Find find) {
+    auto journal = reader();
+    return index_journal(journal, first, find);
+  }
   static void expect_same(const log_index& a, const log_index& b) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -29,10 +34,9 @@ class JournalIndex : public journal_fixture {
 };
 
 TEST_F(JournalIndex, OfAnEmptyJournalIsEmpty) {
-  const auto extent = ok(index_journal(main(), 1, finder()));
+  const auto extent = ok(index(1, [](std::uint32_t) -> std::optional<log_state*> { return std::nullopt; }));
   EXPECT_EQ(extent.next_sequence, 1U);
   EXPECT_EQ(extent.time_last, 0);
-  EXPECT_EQ(extent.unknown_log, std::nullopt);
 }
 
 TEST_F(JournalIndex, IsRebuiltAsItWasKeptWhileWriting) {
@@ -45,12 +49,11 @@ TEST_F(JournalIndex, IsRebuiltAsItWasKeptWhileWriting) {
   }
   const auto orders_again = fresh(orders);
   const auto other_again = fresh(other);
-  const auto extent = ok(index_journal(main(), 1, [&](std::uint32_t id) {
-    return id == 4 ? orders_again.get() : id == 5 ? other_again.get() : nullptr;
+  const auto extent = ok(index(1, [&](std::uint32_t id) -> std::optional<log_state*> {
+    return id == 4 ? orders_again.get() : other_again.get();
   }));
   EXPECT_EQ(extent.next_sequence, next_sequence());
   EXPECT_EQ(extent.time_last, 1099);
-  EXPECT_EQ(extent.unknown_log, std::nullopt);
   for (std::uint32_t p = 0; p < 3; ++p) {
     EXPECT_EQ(orders_again->end(p), orders.end(p));
     expect_same(orders_again->index(p), orders.index(p));
@@ -64,28 +67,35 @@ TEST_F(JournalIndex, TakesUpNewRowsFromWhereItStopped) {
   log_state& orders = declare(4, "orders", 1);
   append(orders, 0, {"a"}, 1);
   const auto again = fresh(orders);
-  const auto find_again = [&](std::uint32_t) { return again.get(); };
-  auto extent = ok(index_journal(main(), 1, find_again));
+  const auto find_again = [&](std::uint32_t) -> std::optional<log_state*> { return again.get(); };
+  auto extent = ok(index(1, find_again));
   append(orders, 0, {"b", "c"}, 2);
-  extent = ok(index_journal(main(), extent.next_sequence, find_again));
+  extent = ok(index(extent.next_sequence, find_again));
   EXPECT_EQ(again->end(0), 3U);
   EXPECT_EQ(extent.next_sequence, next_sequence());
   EXPECT_EQ(extent.time_last, 2);
 }
 
-TEST_F(JournalIndex, StopsBeforeARowOfALogThatNobodyKnows) {
+TEST_F(JournalIndex, PassesOverRowsOfDeletedLogs) {
   log_state& orders = declare(4, "orders", 1);
-  log_state& late = declare(6, "late", 1);
+  log_state& deleted = declare(6, "deleted", 1);
   append(orders, 0, {"a"}, 1);
-  append(late, 0, {"x"}, 2);
+  append(deleted, 0, {"x"}, 2);
   append(orders, 0, {"b"}, 3);
   const auto again = fresh(orders);
-  const auto extent =
-      ok(index_journal(main(), 1, [&](std::uint32_t id) { return id == 4 ? again.get() : nullptr; }));
-  EXPECT_EQ(extent.next_sequence, 2U);
-  EXPECT_EQ(extent.unknown_log, 6U);
-  EXPECT_EQ(extent.time_last, 1);
-  EXPECT_EQ(again->end(0), 1U);
+  const auto extent = ok(index(
+      1, [&](std::uint32_t id) -> std::optional<log_state*> { return id == 4 ? again.get() : nullptr; }));
+  EXPECT_EQ(extent.next_sequence, next_sequence());
+  EXPECT_EQ(extent.time_last, 3);
+  EXPECT_EQ(again->end(0), 2U);
+}
+
+TEST_F(JournalIndex, RefusesARowOfALogThatNeverWas) {
+  log_state& orders = declare(4, "orders", 1);
+  append(orders, 0, {"a"}, 1);
+  const auto refused = index(1, [](std::uint32_t) -> std::optional<log_state*> { return std::nullopt; });
+  ASSERT_THAT(refused, fails_with(errc::damaged));
+  EXPECT_THAT(refused.error().message(), HasSubstr("row 1 belongs to log 4, which does not exist"));
 }
 
 TEST_F(JournalIndex, RefusesAGapInTheOffsets) {
@@ -95,7 +105,7 @@ TEST_F(JournalIndex, RefusesAGapInTheOffsets) {
   append(orders, 0, {"c"}, 3);
   erase(2);
   const auto again = fresh(orders);
-  const auto refused = index_journal(main(), 1, [&](std::uint32_t) { return again.get(); });
+  const auto refused = index(1, [&](std::uint32_t) -> std::optional<log_state*> { return again.get(); });
   ASSERT_THAT(refused, fails_with(errc::damaged));
   EXPECT_THAT(refused.error().message(), HasSubstr("'orders' partition 0: offset 1 is missing"));
 }
@@ -104,7 +114,8 @@ TEST_F(JournalIndex, RefusesAPartitionThatTheTopicDoesNotHave) {
   log_state& orders = declare(4, "orders", 3);
   append(orders, 2, {"a"}, 1);
   log_state narrow{4, "orders", 2, 0};
-  EXPECT_THAT(index_journal(main(), 1, [&](std::uint32_t) { return &narrow; }), fails_with(errc::damaged));
+  EXPECT_THAT(index(1, [&](std::uint32_t) -> std::optional<log_state*> { return &narrow; }),
+              fails_with(errc::damaged));
 }
 
 }  // namespace

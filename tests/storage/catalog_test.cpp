@@ -16,20 +16,40 @@ using storage::binding_entry;
 using storage::group_entry;
 using storage::log_entry;
 using storage::queue_entry;
+using storage::segment_entry;
 using storage::store_entry;
 
 /// Values that compare, so that whole catalogues can.
 auto plain(const store_entry& e) {
-  return std::tuple{e.format, e.created, e.next_id, e.epoch};
+  return std::tuple{e.format, e.created,    e.next_id,      e.epoch,
+                    e.sealed, e.time_floor, e.next_segment, e.layout};
+}
+auto plain(const segment_entry::part& e) {
+  return std::tuple{e.log,   e.partition,      e.base_offset,   e.end_offset, e.records,
+                    e.bytes, e.sequence_first, e.sequence_last, e.time_max};
 }
 auto plain(const log_entry& e) {
-  return std::tuple{e.id, e.name, e.partitions, e.created, e.exchange};
+  return std::tuple{e.id,
+                    e.name,
+                    e.partitions,
+                    e.created,
+                    e.exchange,
+                    e.begins,
+                    e.policy.retention_milliseconds,
+                    e.policy.retention_bytes,
+                    e.policy.retention_records,
+                    e.policy.force};
 }
 auto plain(const queue_entry& e) {
   return std::tuple{e.id, e.name, e.exclusive, e.created};
 }
 auto plain(const binding_entry& e) {
   return std::tuple{e.id, e.exchange, e.queue, e.key};
+}
+auto plain(const segment_entry& e) {
+  std::vector<decltype(plain(e.parts[0]))> parts;
+  for (const auto& p : e.parts) parts.push_back(plain(p));
+  return std::tuple{e.id, e.sequence_first, e.sequence_last, e.created, e.file_bytes, parts};
 }
 auto plain(const group_entry& e) {
   std::vector<std::tuple<std::string, std::vector<std::pair<std::uint32_t, std::uint32_t>>>> members;
@@ -47,15 +67,35 @@ auto plain(const std::vector<Entry>& entries) {
   return all;
 }
 
-const store_entry some_store{.format = 1, .created = 1'700'000'000'000'001, .next_id = 6, .epoch = 2};
-const log_entry some_log{
-    .id = 1, .name = "orders", .partitions = 12, .created = 1'700'000'000'000'002, .exchange = 0};
+const store_entry some_store{.format = 1,
+                             .created = 1'700'000'000'000'001,
+                             .next_id = 6,
+                             .epoch = 2,
+                             .sealed = 1'234,
+                             .time_floor = 1'700'000'000'000'005,
+                             .next_segment = 7,
+                             .layout = 11};
+const log_entry some_log{.id = 1,
+                         .name = "orders",
+                         .partitions = 3,
+                         .created = 1'700'000'000'000'002,
+                         .exchange = 0,
+                         .begins = {400, 0, 17},
+                         .policy = {60'000, std::uint64_t{1} << 30, 1'000'000, true}};
 const log_entry some_exchange{
     .id = 2, .name = "events", .partitions = 1, .created = 1'700'000'000'000'003, .exchange = 3};
 const group_entry some_group{
     .id = 3, .name = "billing", .generation = 9, .members = {{"m-1", {{1, 0}, {1, 7}}}, {"m-2", {}}}};
 const queue_entry some_queue{.id = 4, .name = "desk", .exclusive = true, .created = 1'700'000'000'000'004};
 const binding_entry some_binding{.id = 5, .exchange = 2, .queue = 4, .key = "call.*.fire"};
+
+const segment_entry some_segment{.id = 6,
+                                 .sequence_first = 1'000,
+                                 .sequence_last = 1'234,
+                                 .created = 1'700'000'000'000'005,
+                                 .file_bytes = 81'920,
+                                 .parts = {{1, 0, 400, 900, 450, 50'000, 1'001, 1'233, 1'700'000'000'000'004},
+                                           {1, 2, 17, 18, 1, 100, 1'234, 1'234, -1}}};
 
 class Catalog : public main_fixture {
  protected:
@@ -72,6 +112,7 @@ class Catalog : public main_fixture {
     put(some_group);
     put(some_queue);
     put(some_binding);
+    put(some_segment);
   }
   void put_raw(std::uint64_t key, storage::bytes value) {
     ok(storage::put_chunked(txn_, tables().catalog, key, value));
@@ -101,6 +142,7 @@ TEST_F(Catalog, ComesBackWithAllKindsOfEntries) {
   EXPECT_EQ(plain(all.groups), plain(std::vector{some_group}));
   EXPECT_EQ(plain(all.queues), plain(std::vector{some_queue}));
   EXPECT_EQ(plain(all.bindings), plain(std::vector{some_binding}));
+  EXPECT_EQ(plain(all.segments), plain(std::vector{some_segment}));
 }
 
 // Keys are kind and id, then the number of the chunk; values are size, checksum and a Cap'n Proto message.
@@ -110,24 +152,28 @@ TEST_F(Catalog, IsStoredByteForByteAsPinned) {
   const std::pair<const char*, const char*> golden[] = {
       // the store
       {"00000000000000000000000000000000",
-       "2800000000000000"  // size
-       "aaf3676337f1b325"  // checksum
-       "0000000004000000"  // segments of the message: one, its words
-       "0000000003000000010000000600000001401e18240a06000200000000000000"},
+       "4000000000000000"  // size
+       "4741bedf7b015415"  // checksum
+       "0000000007000000"  // segments of the message: one, its words
+       "0000000006000000010000000600000001401e18240a06000200000007000000"
+       "d20400000000000005401e18240a06000b00000000000000"},
       // a topic
       {"00000001000000010000000000000000",
-       "3000000000000000"  // size
-       "3163efd2b9502653"  // checksum
-       "0000000005000000"  // segments of the message: one, its words
-       "00000000020001000c0000000000000002401e18240a0600010000003a000000"
-       "6f72646572730000"},
+       "7800000000000000"  // size
+       "4ff9b6f0ba383afd"  // checksum
+       "000000000e000000"  // segments of the message: one, its words
+       "0000000002000300030000000000000002401e18240a0600090000003a000000"
+       "090000001d00000010000000040000006f726465727300009001000000000000"
+       "0000000000000000110000000000000060ea0000000000000000004000000000"
+       "40420f00000000000100000000000000"},
       // an exchange
       {"00000001000000020000000000000000",
-       "3000000000000000"  // size
-       "7b528aed4ab62c8b"  // checksum
-       "0000000005000000"  // segments of the message: one, its words
-       "0000000002000100010000000300000003401e18240a0600010000003a000000"
-       "6576656e74730000"},
+       "6000000000000000"  // size
+       "f50d9ffae2499a0f"  // checksum
+       "000000000b000000"  // segments of the message: one, its words
+       "0000000002000300010000000300000003401e18240a0600090000003a000000"
+       "090000000500000004000000040000006576656e747300000000000000000000"
+       "000000000000000000000000000000000000000000000000"},
       // a group
       {"00000002000000030000000000000000",
        "8800000000000000"  // size
@@ -151,6 +197,17 @@ TEST_F(Catalog, IsStoredByteForByteAsPinned) {
        "0000000005000000"  // segments of the message: one, its words
        "00000000010001000200000004000000010000005a00000063616c6c2e2a2e66"
        "6972650000000000"},
+      // a segment
+      {"00000005000000060000000000000000",
+       "c000000000000000"  // size
+       "7476b04a10b4e59b"  // checksum
+       "0000000017000000"  // segments of the message: one, its words
+       "0000000004000100e803000000000000d20400000000000005401e18240a0600"
+       "0040010000000000010000008700000008000000080000000100000000000000"
+       "90010000000000008403000000000000c20100000000000050c3000000000000"
+       "e903000000000000d10400000000000004401e18240a06000100000002000000"
+       "1100000000000000120000000000000001000000000000006400000000000000"
+       "d204000000000000d204000000000000ffffffffffffffff"},
   };
   const auto found = entries();
   ASSERT_EQ(found.size(), std::size(golden));
@@ -251,7 +308,7 @@ TEST_F(Catalog, RefusesANewerFormatBeforeItUnderstandsAnythingElse) {
 TEST_F(Catalog, IsDamagedByAnEntryOfAnUnknownKind) {
   put_all();
   const auto store = messages().at(0);
-  for (const std::uint32_t kind : {5U, 6U, 0x8000'0000U, 0xffff'ffffU}) {
+  for (const std::uint32_t kind : {6U, 7U, 0x8000'0000U, 0xffff'ffffU}) {
     const std::uint64_t key = (std::uint64_t{kind} << 32) | 1;
     put_raw(key, store);
     EXPECT_THAT(stored(), fails_with(errc::damaged)) << kind;

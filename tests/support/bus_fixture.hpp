@@ -19,7 +19,8 @@ class bus_fixture : public ::testing::Test {
 
   bus_fixture() { open(); }
 
-  void open() { bus_.emplace(ok(bus::open(store(), options()))); }
+  void open() { open(options()); }
+  void open(const bus_options& o) { bus_.emplace(ok(bus::open(store(), o))); }
   void close() { bus_.reset(); }
   void reopen() {
     close();

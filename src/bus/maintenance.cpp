@@ -1,0 +1,251 @@
+#include "bus/maintenance.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "bus/core.hpp"
+#include "log/sealer.hpp"
+#include "storage/errors.hpp"
+
+namespace levada {
+namespace {
+
+/// What is erased in one commit, so that others wait no longer than a few milliseconds, and no more pages are
+/// freed than LMDB's record of them holds without taking a run of pages itself, which it may have to look
+/// for.
+constexpr std::size_t prune_rows = 8'000;
+constexpr std::size_t prune_bytes = std::size_t{3} << 19;
+
+/// Puts new segments in the place of the journal's rows.
+class seal_intent final : public intent {
+ public:
+  seal_intent(log::sealed_prefix sealed, std::vector<std::shared_ptr<const storage::segment_file>> files)
+      : sealed_{std::move(sealed)}, files_{std::move(files)} {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    for (const auto& segment : sealed_.segments) {
+      if (auto stored = scope.written(storage::put(scope.txn(), scope.tables(), segment)); !stored)
+        return stored;
+      scope.store().next_segment = std::max(scope.store().next_segment, segment.id + 1);
+    }
+    scope.store().sealed = sealed_.sequence_last;
+    scope.store().time_floor = scope.now();
+    ++scope.store().layout;
+    return {};
+  }
+  void applied(commit_scope& scope) noexcept override {
+    scope.owner().add_sealed(sealed_.segments, files_, sealed_.sequence_last, sealed_.bytes);
+  }
+  [[nodiscard]] bool alone() const noexcept override { return true; }
+
+ private:
+  log::sealed_prefix sealed_;
+  std::vector<std::shared_ptr<const storage::segment_file>> files_;
+};
+
+/// Erases rows that are sealed, a few at a time.
+class prune_intent final : public intent {
+ public:
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    auto at = scope.written(storage::cursor::open(scope.txn(), scope.tables().journal));
+    if (!at) return at.error();
+    auto row = scope.written(at->move(MDB_FIRST));
+    std::size_t bytes = 0;
+    for (std::size_t rows = 0; row && *row && rows < prune_rows && bytes < prune_bytes; ++rows) {
+      next_ = storage::sequence_of((*row)->key);
+      if (next_ > scope.owner().sealed()) break;
+      bytes += (*row)->value.size();
+      if (auto done = scope.written(at->erase()); !done) return done;
+      ++next_;
+      row = scope.written(at->move(MDB_FIRST));
+    }
+    if (!row) return row.error();
+    if (!*row) next_ = scope.owner().next_sequence();
+    return {};
+  }
+  void applied(commit_scope& scope) noexcept override { scope.owner().set_first_row(next_); }
+  [[nodiscard]] bool alone() const noexcept override { return true; }
+
+ private:
+  std::uint64_t next_ = 0;
+};
+
+/// Where an in-memory bus writes a segment before its name is removed.
+class scratch {
+ public:
+  [[nodiscard]] static result<scratch> make(const std::filesystem::path& parent) {
+    std::string name = (parent / "levada-memory-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return storage::system_error(errno, "create directory", name);
+    return scratch{name};
+  }
+  scratch(scratch&& other) noexcept : path_{std::exchange(other.path_, {})} {}
+  scratch& operator=(scratch&&) = delete;
+  ~scratch() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  explicit scratch(std::filesystem::path path) : path_{std::move(path)} {}
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+result<void> maintenance::seal() {
+  auto access = owner_.enter("maintain");
+  if (!access) return access.error();
+  if (owner_.journal_bytes() == 0 || owner_.journal_bytes() < owner_.options().journal_bytes_seal) return {};
+  std::optional<scratch> temporary;
+  log::seal_request request;
+  request.sequence_first = owner_.sealed() + 1;
+  request.sequence_last = owner_.next_sequence() - 1;
+  request.directory = owner_.segments_directory();
+  if (owner_.in_memory()) {
+    auto made = scratch::make(request.directory);
+    if (!made) return made.error();
+    request.directory = temporary.emplace(std::move(*made)).path();
+  }
+  request.next_id = owner_.next_segment();
+  request.own_segment_bytes = owner_.options().segment_bytes_min;
+  request.now = owner_.time().wall().time_since_epoch().count();
+  request.sync = !owner_.in_memory();
+  request.begin_of = [this](std::uint32_t log, std::uint32_t partition) -> std::optional<std::uint64_t> {
+    const auto topic = owner_.find_topic(log);
+    if (!topic || partition >= topic->state.partitions()) return std::nullopt;
+    return topic->state.begin(partition);
+  };
+  auto sealed = log::seal(access->main(), request);
+  if (!sealed) return sealed.error();
+
+  std::vector<std::filesystem::path> names;
+  std::vector<std::shared_ptr<const storage::segment_file>> files;
+  std::uint64_t bytes = 0;
+  for (const auto& segment : sealed->segments) {
+    names.push_back(log::segment_path(request.directory, segment.id));
+    bytes += segment.file_bytes;
+    if (!temporary) continue;
+    auto file = storage::segment_file::open(names.back(), segment.id);
+    if (!file) return file.error();
+    files.push_back(std::move(*file));
+  }
+  seal_intent registering{std::move(*sealed), std::move(files)};
+  auto done = owner_.run(*access, "seal journal", registering);
+  // Whoever does not know whether the catalogue names them must leave them.
+  if (!done && done.error() != errc::outcome_unknown) {
+    std::error_code ignored;
+    for (const auto& name : names) std::filesystem::remove(name, ignored);
+  }
+  if (done && owner_.options().logger) {
+    owner_.options().logger->debug("levada: sealed rows {} to {} of '{}' into {} segments of {} bytes",
+                                   request.sequence_first, owner_.sealed(), owner_.store_name(), names.size(),
+                                   bytes);
+  }
+  return done;
+}
+
+result<void> maintenance::prune() {
+  while (owner_.first_row() <= owner_.sealed()) {
+    auto access = owner_.enter("maintain");
+    if (!access) return access.error();
+    prune_intent erasing;
+    if (auto done = owner_.run(*access, "prune journal", erasing); !done) return done;
+    access->main().env().pages().written(prune_bytes);
+  }
+  return {};
+}
+
+result<void> maintenance::run() {
+  const std::lock_guard guard{working_};
+  if (auto done = seal(); !done) return done;
+  return prune();
+}
+
+void maintenance::serve() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    changed_.wait(lock, [this] { return wanted_ || stopping_; });
+    if (stopping_) return;
+    wanted_ = false;
+    lock.unlock();
+    auto outcome = [this]() -> result<void> {
+      try {
+        return run();
+      } catch (const std::bad_alloc&) {
+        return error{errc::out_of_resources, "maintain: out of memory"};
+      } catch (const std::exception& e) {
+        return error{errc::io_error, fmt::format("maintain: {}", e.what())};
+      }
+    }();
+    if (!outcome && outcome.error() != errc::closed && owner_.options().logger) {
+      owner_.options().logger->error("levada: {}", outcome.error().message());
+    }
+    lock.lock();
+    outcome_ = std::move(outcome);
+    ++runs_;
+    changed_.notify_all();
+  }
+}
+
+void maintenance::wake() noexcept {
+  if (owner_.options().maintenance != maintenance_mode::background) return;
+  const std::lock_guard guard{mutex_};
+  wanted_ = true;
+  if (stopping_) return;
+  if (!thread_) {
+    try {
+      thread_ = std::make_unique<std::thread>([this] { serve(); });
+    } catch (const std::exception& e) {
+      outcome_ = error{errc::out_of_resources, fmt::format("maintain: no thread: {}", e.what())};
+      ++runs_;
+    }
+  }
+  changed_.notify_all();
+}
+
+result<void> maintenance::wait_for_room() {
+  const std::uint64_t most = owner_.options().journal_bytes_max;
+  while (owner_.journal_bytes() >= most) {
+    if (owner_.options().maintenance == maintenance_mode::on_call) {
+      if (auto done = run(); !done) return done;
+      continue;
+    }
+    std::uint64_t seen = 0;
+    {
+      const std::lock_guard guard{mutex_};
+      seen = runs_;
+    }
+    wake();
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return runs_ != seen || stopping_; });
+    if (stopping_) return error{errc::closed, "the bus is being closed"};
+    if (!outcome_) return outcome_;
+  }
+  return {};
+}
+
+void maintenance::stop() {
+  std::unique_ptr<std::thread> thread;
+  {
+    const std::lock_guard guard{mutex_};
+    stopping_ = true;
+    thread = std::move(thread_);
+    changed_.notify_all();
+  }
+  if (thread) thread->join();
+}
+
+void maintenance::abandon() noexcept {
+  static_cast<void>(
+      thread_.release());  // NOLINT: joining or detaching a thread that is not there is undefined
+}
+
+}  // namespace levada

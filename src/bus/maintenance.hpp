@@ -1,0 +1,52 @@
+#pragma once
+
+/// @file
+/// What a bus does for itself, beside its users' calls: sealing, and giving back what is no longer needed.
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <thread>
+
+#include <levada/error.hpp>
+
+namespace levada {
+
+class core;
+
+/// Safe to share.
+class maintenance {
+ public:
+  explicit maintenance(core& owner) noexcept : owner_{owner} {}
+  /// Ends the thread, if there is one, and waits for it; wakes who waits for room.
+  void stop();
+  /// In a forked child, where the thread does not exist.
+  void abandon() noexcept;
+
+  /// Does all that is due, in the calling thread.
+  [[nodiscard]] result<void> run();
+  /// To be called when there may be something to do: starts or wakes the thread, if the host wants one.
+  void wake() noexcept;
+  /// Waits until the journal has room for more. Fails with what keeps it from being sealed.
+  [[nodiscard]] result<void> wait_for_room();
+
+ private:
+  void serve();
+  [[nodiscard]] result<void> seal();
+  [[nodiscard]] result<void> prune();
+
+  core& owner_;
+  std::mutex working_;  // held by whoever does the work
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::unique_ptr<std::thread> thread_;
+  bool wanted_ = false;
+  bool stopping_ = false;
+  std::uint64_t runs_ = 0;  // that have ended
+  result<void> outcome_;    // of the last
+};
+
+}  // namespace levada

@@ -1,0 +1,101 @@
+#include "bus/segment_set.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "storage/errors.hpp"
+
+namespace levada {
+namespace {
+
+/// Parts by the log that they belong to, in the order of their rows.
+std::map<std::uint32_t, std::vector<log::sealed_part>> by_log(
+    const std::vector<std::shared_ptr<const log::sealed_segment>>& segments) {
+  std::map<std::uint32_t, std::vector<log::sealed_part>> parts;
+  for (const auto& segment : segments) {
+    for (const auto& part : segment->entry().parts) parts[part.log].push_back({segment, part});
+  }
+  for (auto& [log, all] : parts) {
+    std::sort(all.begin(), all.end(), [](const log::sealed_part& a, const log::sealed_part& b) {
+      return a.where.sequence_first < b.where.sequence_first;
+    });
+  }
+  return parts;
+}
+
+/// Gives the logs their parts, and takes the rows that are sealed.
+void hand_out(const std::vector<std::shared_ptr<const log::sealed_segment>>& segments, std::uint64_t sealed,
+              const std::vector<log::log_state*>& logs, bool from_nothing) {
+  auto parts = by_log(segments);
+  for (log::log_state* const log : logs) {
+    const std::lock_guard guard{log->mutex()};
+    if (from_nothing) log->drop_sealed([](const auto&) { return true; });
+    for (auto& part : parts[log->id()]) log->add_sealed(std::move(part));
+    log->drop_rows_through(sealed);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const log::sealed_segment> segment_set::note(
+    const storage::segment_entry& entry, std::shared_ptr<const storage::segment_file> file) {
+  auto& place = segments_[entry.id];
+  if (!place) {
+    place = file ? std::make_shared<const log::sealed_segment>(entry, std::move(file))
+                 : std::make_shared<const log::sealed_segment>(entry, cache_);
+  }
+  return place;
+}
+
+void segment_set::load(const std::vector<storage::segment_entry>& entries, std::uint64_t sealed,
+                       const std::vector<log::log_state*>& logs) {
+  // Those that stay are kept, with the files that they have open.
+  auto known = std::exchange(segments_, {});
+  std::vector<std::shared_ptr<const log::sealed_segment>> segments;
+  segments.reserve(entries.size());
+  for (const auto& entry : entries) {
+    if (const auto found = known.find(entry.id); found != known.end()) segments_.insert(*found);
+    segments.push_back(note(entry, nullptr));
+  }
+  hand_out(segments, sealed, logs, true);
+}
+
+void segment_set::add(const std::vector<storage::segment_entry>& entries,
+                      const std::vector<std::shared_ptr<const storage::segment_file>>& files,
+                      std::uint64_t sealed, const std::vector<log::log_state*>& logs) {
+  std::vector<std::shared_ptr<const log::sealed_segment>> segments;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    segments.push_back(note(entries[i], files.empty() ? nullptr : files[i]));
+  }
+  hand_out(segments, sealed, logs, false);
+}
+
+result<std::uint32_t> remove_stray_segments(const std::filesystem::path& directory,
+                                            const std::vector<storage::segment_entry>& entries) {
+  std::set<std::string> named;
+  std::uint32_t above = 1;
+  for (const auto& entry : entries) {
+    named.insert(log::segment_path(directory, entry.id).filename().string());
+    above = std::max(above, entry.id + 1);
+  }
+  std::error_code failure;
+  std::filesystem::directory_iterator files{directory, failure};
+  for (; !failure && files != std::filesystem::directory_iterator{}; files.increment(failure)) {
+    const std::string name = files->path().filename().string();
+    std::uint32_t id = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), id, 16);
+    if (parsed.ec == std::errc{}) above = std::max(above, id + 1);
+    const std::string extension = files->path().extension().string();
+    if (named.contains(name) || (extension != ".seg" && extension != ".new")) continue;
+    std::filesystem::remove(files->path(), failure);
+    if (failure) break;
+  }
+  if (failure) return storage::system_error(failure.value(), "clear segments", directory);
+  return above;
+}
+
+}  // namespace levada

@@ -1,0 +1,55 @@
+#pragma once
+
+/// @file
+/// The segments of a store in memory: which there are, and the logs that their parts belong to.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "log/log_state.hpp"
+#include "log/sealed_segment.hpp"
+#include "storage/catalog.hpp"
+
+namespace levada {
+
+/// Not safe to share; what it notes in logs is guarded by their mutexes.
+class segment_set {
+ public:
+  /// Finds a log by its id; null where it has been deleted.
+  using find_function = std::function<log::log_state*(std::uint32_t log)>;
+
+  /// Segments of `directory`, of which up to `open_max` are kept open.
+  segment_set(const std::filesystem::path& directory, std::size_t open_max)
+      : cache_{std::make_shared<log::segment_cache>(directory, open_max)} {}
+
+  /// Makes the logs know just these segments, and their journal rows up to `sealed` no more.
+  void load(const std::vector<storage::segment_entry>& entries, std::uint64_t sealed,
+            const std::vector<log::log_state*>& logs);
+  /// Adds what has just been sealed, likewise. `files`, if not empty, holds the files, which have no names.
+  void add(const std::vector<storage::segment_entry>& entries,
+           const std::vector<std::shared_ptr<const storage::segment_file>>& files, std::uint64_t sealed,
+           const std::vector<log::log_state*>& logs);
+
+  [[nodiscard]] const std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>>& all()
+      const noexcept {
+    return segments_;
+  }
+
+ private:
+  [[nodiscard]] std::shared_ptr<const log::sealed_segment> note(
+      const storage::segment_entry& entry, std::shared_ptr<const storage::segment_file> file);
+
+  std::shared_ptr<log::segment_cache> cache_;
+  std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>> segments_;
+};
+
+/// Removes the files in `directory` that no entry names: crashes may leave such. Returns an id above all that
+/// the files had.
+[[nodiscard]] result<std::uint32_t> remove_stray_segments(const std::filesystem::path& directory,
+                                                          const std::vector<storage::segment_entry>& entries);
+
+}  // namespace levada

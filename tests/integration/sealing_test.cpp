@@ -1,0 +1,305 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include <support/bus_fixture.hpp>
+
+namespace levada::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A bus that seals everything whenever it is told to maintain.
+class Sealing : public bus_fixture {
+ protected:
+  Sealing() { reopen_sealing(); }
+
+  [[nodiscard]] bus_options sealing() const {
+    bus_options o = options();
+    o.maintenance = maintenance_mode::on_call;
+    o.journal_bytes_seal = 0;
+    o.segment_bytes_min = 64 << 10;
+    return o;
+  }
+  void reopen_sealing() {
+    close();
+    open(sealing());
+  }
+  /// A topic that is made when it is first asked for.
+  [[nodiscard]] std::string topic_of(const std::string& name) {
+    ok(the_bus().declare_topic(name));
+    return name;
+  }
+  static std::string value_of(unsigned i) { return fmt::format("{}{}", i, std::string(i % 300, 'v')); }
+  /// Changes the first place where a file holds `text`.
+  static void spoil(const fs::path& file, const std::string& text) {
+    std::ifstream in{file, std::ios::binary};
+    std::string bytes{std::istreambuf_iterator<char>{in}, {}};
+    const auto at = bytes.find(text);
+    ASSERT_NE(at, std::string::npos);
+    bytes[at] ^= 1;
+    std::ofstream{file, std::ios::binary} << bytes;
+  }
+  void seal() { ok(the_bus().maintain()); }
+  [[nodiscard]] std::vector<fs::path> segment_files() const {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator{store() / "segments"}) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+  [[nodiscard]] check_report check() {
+    close();
+    auto report = ok(check_store(store()));
+    open(sealing());
+    return report;
+  }
+};
+
+TEST_F(Sealing, KeepsEveryRecordWhereItWas) {
+  auto orders = ok(the_bus().declare_topic("orders", {.partitions = 3}));
+  std::vector<std::string> sent;
+  for (unsigned i = 0; i < 400; ++i) {
+    sent.push_back(value_of(i));
+    ok(orders.publish(partition_id{(i * i) % 3}, record{"key", sent.back()}));
+    if (i % 90 == 89) seal();
+  }
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
+  seal();
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
+  reopen_sealing();
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.bytes_max = 1}))), sent);
+  for (std::uint32_t p = 0; p < 3; ++p) {
+    std::vector<std::string> of_partition;
+    for (unsigned i = 0; i < 400; ++i) {
+      if ((i * i) % 3 == p) of_partition.push_back(sent[i]);
+    }
+    EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.partition = partition_id{p}}))), of_partition);
+  }
+  EXPECT_TRUE(check().problems.empty());
+}
+
+TEST_F(Sealing, EmptiesTheJournal) {
+  for (int i = 0; i < 50; ++i) ok(the_bus().publish(topic_of("orders"), record{std::string(5000, 'x')}));
+  seal();
+  const auto report = check();
+  EXPECT_EQ(report.rows, 0U);
+  EXPECT_EQ(report.segments, 1U);
+  EXPECT_EQ(report.records, 50U);
+}
+
+TEST_F(Sealing, GivesLargeTopicsSegmentsOfTheirOwn) {
+  ok(the_bus().declare_topic("large"));
+  ok(the_bus().declare_topic("small"));
+  ok(the_bus().declare_topic("tiny"));
+  for (int i = 0; i < 40; ++i) ok(the_bus().publish("large", record{std::string(5000, 'x')}));
+  ok(the_bus().publish("small", record{"a"}));
+  ok(the_bus().publish("tiny", record{"b"}));
+  seal();
+  EXPECT_EQ(segment_files().size(), 2U);
+  EXPECT_EQ(read_all(ok(the_bus().replay("tiny"))), std::vector<std::string>{"b"});
+}
+
+TEST_F(Sealing, GoesOnAtTheCommittedOffset) {
+  ok(the_bus().declare_topic("orders", {.partitions = 1}));
+  for (int i = 0; i < 10; ++i) ok(the_bus().publish("orders", record{std::to_string(i)}));
+  {
+    consumer_options o;
+    o.reset = offset_reset::earliest;
+    o.poll_records_max = 4;
+    auto reader = ok(the_bus().join("audit", {"orders"}, o));
+    EXPECT_EQ(ok(reader.poll(at_once)).size(), 4U);
+    ok(reader.commit());
+  }
+  seal();
+  ok(the_bus().publish("orders", record{"10"}));
+  auto reader = join("audit", {"orders"});
+  EXPECT_EQ(poll_all(reader), (std::vector<std::string>{"4", "5", "6", "7", "8", "9", "10"}));
+}
+
+TEST_F(Sealing, KeepsReadingWhileItMovesRecordsFromUnderTheReader) {
+  auto orders = ok(the_bus().declare_topic("orders", {.partitions = 2}));
+  std::vector<std::string> sent;
+  const auto send = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      sent.push_back(value_of(static_cast<unsigned>(sent.size())));
+      ok(orders.publish(record{sent.back()}));
+    }
+  };
+  send(20);
+  auto pass = ok(the_bus().replay("orders", {.bytes_max = 200}));
+  std::vector<std::string> seen;
+  for (int round = 0; round < 30; ++round) {
+    for (const auto& r : ok(pass.next())) seen.emplace_back(r.value());
+    if (round % 3 == 0) seal();
+    send(3);
+  }
+  for (auto batch = ok(pass.next()); !batch.empty(); batch = ok(pass.next())) {
+    for (const auto& r : batch) seen.emplace_back(r.value());
+  }
+  EXPECT_EQ(seen, sent);
+}
+
+TEST_F(Sealing, FindsTheFirstRecordAtATime) {
+  auto orders = ok(the_bus().declare_topic("orders", {.partitions = 2}));
+  std::vector<timestamp> times;
+  for (unsigned i = 0; i < 300; ++i) {
+    the_clock().advance(std::chrono::milliseconds{10});
+    times.push_back(ok(orders.publish(partition_id{i % 2}, record{std::to_string(i)})).time);
+    if (i == 120 || i == 200) seal();
+  }
+  for (const unsigned i : {0U, 1U, 57U, 119U, 120U, 121U, 199U, 200U, 201U, 298U}) {
+    const auto from = read_all(ok(the_bus().replay("orders", {.from = times[i]})));
+    ASSERT_EQ(from.size(), 300 - i);
+    EXPECT_EQ(from.front(), std::to_string(i));
+    const auto of_partition =
+        read_all(ok(the_bus().replay("orders", {.from = times[i], .partition = partition_id{0}})));
+    EXPECT_EQ(of_partition.front(), std::to_string(i + i % 2));
+  }
+}
+
+TEST_F(Sealing, KeepsRecordsLargerThanABatch) {
+  std::vector<std::string> sent;
+  for (const std::size_t size : {10UL, 70'000UL, 65'400UL, 1'000'000UL, 3UL}) {
+    sent.emplace_back(size, static_cast<char>('a' + sent.size()));
+    ok(the_bus().publish(topic_of("orders"), record{sent.back()}));
+  }
+  seal();
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
+  EXPECT_TRUE(check().problems.empty());
+}
+
+TEST_F(Sealing, LeavesReferencesOfQueuesWhole) {
+  ok(the_bus().declare_exchange("alerts"));
+  ok(the_bus().declare_queue("desk"));
+  ok(the_bus().bind("alerts", "desk", "#"));
+  for (int i = 0; i < 5; ++i) ok(the_bus().publish("alerts", "north", record{std::to_string(i)}));
+  seal();
+  ok(the_bus().publish("alerts", "north", record{"5"}));
+  reopen_sealing();
+  auto desk = ok(the_bus().consume("desk"));
+  EXPECT_EQ(receive_all(desk), (std::vector<std::string>{"0", "1", "2", "3", "4", "5"}));
+}
+
+TEST_F(Sealing, ShowsItsRecordsToAttachedReaders) {
+  auto orders = ok(the_bus().declare_topic("orders"));
+  ok(orders.publish(record{"a"}));
+  seal();
+  ok(orders.publish(record{"b"}));
+  close();
+  auto attached = ok(attachment::open(store()));
+  EXPECT_EQ(read_all(ok(attached.replay("orders"))), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(ok(attached.topics())[0].partitions[0].end, offset{2});
+}
+
+TEST_F(Sealing, KeepsViewsWhenTheBusIsClosed) {
+  ok(the_bus().publish(topic_of("orders"), record{"a"}));
+  seal();
+  auto pass = std::make_optional(ok(the_bus().replay("orders")));
+  const auto batch = ok(pass->next());
+  pass.reset();
+  close();
+  for (const auto& file : segment_files()) fs::remove(file);
+  EXPECT_EQ(batch.begin()->value(), "a");
+}
+
+TEST_F(Sealing, RemovesFilesThatTheCatalogueDoesNotName) {
+  ok(the_bus().publish(topic_of("orders"), record{"a"}));
+  seal();
+  const auto before = segment_files();
+  ASSERT_EQ(before.size(), 1U);
+  close();
+  fs::copy_file(before[0], store() / "segments" / "00000009.seg");
+  fs::copy_file(before[0], store() / "segments" / "0000000a.new");
+  reopen_sealing();
+  EXPECT_EQ(segment_files(), before);
+  ok(the_bus().publish("orders", record{"b"}));
+  seal();
+  EXPECT_EQ(segment_files().back().filename(), "0000000b.seg") << "a name is never used twice";
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_F(Sealing, ReportsADamagedSegmentAndReadsTheRest) {
+  auto orders = ok(the_bus().declare_topic("orders", {.partitions = 2}));
+  for (int i = 0; i < 3; ++i) ok(orders.publish(partition_id{0}, record{"here is the spoilt text"}));
+  for (int i = 0; i < 3; ++i) ok(orders.publish(partition_id{1}, record{"good"}));
+  seal();
+  close();
+  spoil(segment_files().at(0), "spoilt");
+  reopen_sealing();
+  auto pass = ok(the_bus().replay("orders", {.partition = partition_id{0}}));
+  const auto refused = pass.next();
+  ASSERT_THAT(refused, fails_with(errc::damaged));
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("topic 'orders' partition 0 offsets 0 to 2"));
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.partition = partition_id{1}}))).size(), 3U);
+  const auto report = check();
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_EQ(report.problems[0].where, "topic 'orders' partition 0 offsets 0 to 2");
+}
+
+TEST_F(Sealing, ReportsAMissingSegment) {
+  ok(the_bus().publish(topic_of("orders"), record{"a"}));
+  seal();
+  close();
+  fs::remove(segment_files().at(0));
+  reopen_sealing();
+  auto pass = ok(the_bus().replay("orders"));
+  EXPECT_THAT(pass.next(), fails_with(errc::damaged));
+  EXPECT_EQ(check().problems.size(), 1U);
+}
+
+TEST_F(Sealing, BoundsTheJournalByMakingThePublisherSeal) {
+  close();
+  bus_options o = sealing();
+  o.journal_bytes_seal = 100'000;
+  o.journal_bytes_max = 200'000;
+  open(o);
+  for (int i = 0; i < 100; ++i) ok(the_bus().publish(topic_of("orders"), record{std::string(10'000, 'x')}));
+  EXPECT_GE(segment_files().size(), 4U);
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))).size(), 100U);
+}
+
+TEST_F(Sealing, HappensInTheBackground) {
+  close();
+  bus_options o = sealing();
+  o.maintenance = maintenance_mode::background;
+  o.journal_bytes_seal = 100'000;
+  o.journal_bytes_max = 200'000;
+  open(o);
+  for (int i = 0; i < 200; ++i) ok(the_bus().publish(topic_of("orders"), record{std::string(10'000, 'x')}));
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))).size(), 200U);
+  close();
+  EXPECT_GE(segment_files().size(), 5U) << "publishers waited for room";
+  EXPECT_TRUE(check().problems.empty());
+}
+
+TEST_F(Sealing, RefusesABoundBelowTheThreshold) {
+  bus_options o = sealing();
+  o.journal_bytes_seal = 2;
+  o.journal_bytes_max = 1;
+  EXPECT_THAT(bus::open(store(), o), fails_with(errc::invalid_argument));
+}
+
+TEST(SealingInMemory, LeavesNoFiles) {
+  temporary_directory directory;
+  bus_options o;
+  o.memory_directory = directory.path();
+  o.maintenance = maintenance_mode::on_call;
+  o.journal_bytes_seal = 0;
+  auto memory = ok(bus::open_in_memory(o));
+  auto orders = ok(memory.declare_topic("orders"));
+  for (int i = 0; i < 3; ++i) {
+    ok(orders.publish(record{std::to_string(i)}));
+    ok(memory.maintain());
+  }
+  EXPECT_TRUE(fs::is_empty(directory.path()));
+  auto pass = ok(memory.replay("orders"));
+  std::size_t seen = 0;
+  for (auto batch = ok(pass.next()); !batch.empty(); batch = ok(pass.next())) seen += batch.size();
+  EXPECT_EQ(seen, 3U);
+}
+
+}  // namespace
+}  // namespace levada::test
