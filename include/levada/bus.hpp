@@ -64,6 +64,19 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<levada::topic> declare_topic(std::string_view name, const topic_options& options = {});
   /// The topic of that name. Exchanges' logs are not written this way: `unknown_topic`.
   [[nodiscard]] result<levada::topic> topic(std::string_view name) const;
+  /// Deletes a topic, its records and the offsets that groups have committed for it; its name is free at
+  /// once, its space once maintenance comes by. Publishing through its handles, polls of its consumers and
+  /// replays fail with `unknown_topic` from then on; record batches stay good. Fails with `unknown_topic`,
+  /// also for an exchange.
+  result<void> delete_topic(std::string_view name);
+  /// Changes what a topic or exchange keeps, from the next maintenance on. Fails with `unknown_topic` or
+  /// `invalid_argument`.
+  result<void> set_retention(std::string_view name, const retention_policy& policy);
+  /// Removes the records of a topic's partition before offset `before` (Kafka's DeleteRecords), which becomes
+  /// its beginning at once; their space is given back as retention gives it back. A smaller offset than the
+  /// beginning changes nothing. Fails with `unknown_topic`, also for an exchange, `unknown_partition`, or
+  /// `offset_out_of_range` for one beyond the end.
+  result<void> delete_records(const topic_partition& where, offset before);
   /// `topic(name)->publish(r)`.
   [[nodiscard]] result<publish_receipt> publish(std::string_view topic, const record& r);
 
@@ -107,7 +120,8 @@ class LEVADA_EXPORT bus {
   // Upkeep
 
   /// Does all maintenance that is due, in the calling thread: moves records into segments once the journal
-  /// holds `bus_options::journal_bytes_seal`, and gives back the space of what has been removed. Returns when
+  /// holds `bus_options::journal_bytes_seal`, applies retention, and gives back the space of what has been
+  /// removed. Returns when
   /// that is done; other threads go on meanwhile. Fails with `disk_full`, `io_error` or `damaged` where that
   /// cannot be done now; nothing is lost then, and it may be called again.
   result<void> maintain();

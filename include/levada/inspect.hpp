@@ -25,6 +25,7 @@ struct topic_info {
   std::string name;
   /// Whether the log belongs to an exchange.
   bool is_exchange = false;
+  retention_policy retention;
   std::vector<partition_info> partitions;
 };
 

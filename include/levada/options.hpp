@@ -62,10 +62,31 @@ struct bus_options {
   std::filesystem::path memory_directory = "/dev/shm";
 };
 
-/// How a topic is laid out. Reaches the disk; fixed once the topic exists.
+/// What a topic gives up, oldest records first (Kafka's retention): whatever any of the limits says. Applied
+/// by maintenance, so a while after it is due. Committed offsets and replays pin nothing: whoever is
+/// overtaken gets `errc::overtaken`.
+struct retention_policy {
+  /// Records that are older go. At least 1 ms.
+  std::optional<std::chrono::milliseconds> age = std::nullopt;
+  /// Of all partitions together, at least this many bytes stay; what is older goes, a segment at a time.
+  /// Counts what is sealed: the journal holds up to `bus_options::journal_bytes_max` more. At least 1.
+  std::optional<std::uint64_t> bytes = std::nullopt;
+  /// Of all partitions together, at least this many records stay; what is older goes, a segment at a time. At
+  /// least 1.
+  std::optional<std::uint64_t> records = std::nullopt;
+  /// Whether messages go that queues still refer to. Default: no. Their queues fail with `errc::overtaken`.
+  bool force = false;
+
+  friend bool operator==(const retention_policy&, const retention_policy&) = default;
+};
+
+/// How a topic is laid out. Reaches the disk.
 struct topic_options {
-  /// Number of partitions, 1 to 4,096. Default: 1. Order holds within a partition only.
+  /// Number of partitions, 1 to 4,096. Default: 1. Order holds within a partition only. Fixed once the topic
+  /// exists.
   std::uint32_t partitions = 1;
+  /// Default: everything stays. A topic that exists keeps what it has; see `bus::set_retention`.
+  retention_policy retention = {};
 };
 
 /// How an exchange chooses queues by routing key (AMQP's exchange types).
@@ -78,12 +99,15 @@ enum class exchange_type : std::uint8_t {
   topic = 3,
 };
 
-/// How an exchange routes and keeps its log. Reaches the disk; fixed once the exchange exists.
+/// How an exchange routes and keeps its log. Reaches the disk; type and partitions are fixed once it exists.
 struct exchange_options {
   /// Default: topic.
   exchange_type type = exchange_type::topic;
   /// Partitions of the exchange's log, 1 to 4,096; messages of one routing key share one. Default: 1.
   std::uint32_t partitions = 1;
+  /// How long messages can be replayed that every queue has settled. Default: 24 h, and of these the newest
+  /// GiB. An exchange that exists keeps what it has; see `bus::set_retention`.
+  retention_policy retention = {.age = std::chrono::hours{24}, .bytes = std::uint64_t{1} << 30};
 };
 
 /// Where a group starts in a partition for which it has no committed offset (Kafka's `auto.offset.reset`).

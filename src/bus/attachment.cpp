@@ -28,7 +28,7 @@ class attachment::impl {
   impl(storage::attached_store store, std::filesystem::path directory)
       : store_{std::move(store)},
         directory_{std::move(directory)},
-        segments_{store_.segments, segments_open_max} {}
+        segments_{std::make_shared<log::segment_cache>(store_.segments, segments_open_max, false)} {}
 
   /// Takes in what has been committed since the last time; returns the sequence after the last row.
   result<std::uint64_t> refresh() {

@@ -12,6 +12,7 @@
 #include "bus/names.hpp"
 #include "bus/queue_impl.hpp"
 #include "bus/replay_impl.hpp"
+#include "bus/retention.hpp"
 #include "bus/topic_impl.hpp"
 #include "log/record_codec.hpp"
 
@@ -142,6 +143,12 @@ class bus::impl {
     if (auto found = owner->find_topic(name)) return found;
     return error{errc::unknown_topic, fmt::format("{}: there is no topic '{}'", operation, name)};
   }
+  [[nodiscard]] result<std::shared_ptr<topic_slot>> topic_of(std::string_view operation,
+                                                             std::string_view name) const {
+    auto slot = log_of(operation, name);
+    if (!slot || !(*slot)->bindings) return slot;
+    return error{errc::unknown_topic, fmt::format("{}: '{}' is an exchange", operation, name)};
+  }
   [[nodiscard]] result<std::shared_ptr<topic_slot>> exchange_of(std::string_view operation,
                                                                 std::string_view name) const {
     if (auto entered = owner->enter(operation); !entered) return entered.error();
@@ -217,20 +224,48 @@ result<void> bus::close() {
 result<topic> bus::declare_topic(std::string_view name, const topic_options& options) {
   if (auto checked = check_name("declare topic", "topic", name); !checked) return checked.error();
   if (auto checked = check_partitions("topic", name, options.partitions); !checked) return checked.error();
-  auto slot = declare_log(*impl_->owner, name, options.partitions, 0);
+  auto policy = policy_of("declare topic", name, options.retention);
+  if (!policy) return policy.error();
+  auto slot = declare_log(*impl_->owner, name, options.partitions, 0, *policy);
   if (!slot) return slot.error();
+  if (options.retention.age) impl_->owner->upkeep().wake();
   return levada::topic{std::make_shared<topic::impl>(topic::impl{impl_->owner, std::move(*slot)})};
 }
 
 result<topic> bus::topic(std::string_view name) const {
   const std::string operation = fmt::format("look up topic '{}'", name);
+  auto slot = impl_->topic_of(operation, name);
+  if (!slot) return slot.error();
+  return levada::topic{std::make_shared<topic::impl>(topic::impl{impl_->owner, std::move(*slot)})};
+}
+
+result<void> bus::delete_topic(std::string_view name) {
+  auto slot = impl_->topic_of(fmt::format("delete topic '{}'", name), name);
+  if (!slot) return slot.error();
+  auto done = levada::delete_topic(*impl_->owner, **slot);
+  if (done) impl_->owner->upkeep().wake();
+  return done;
+}
+
+result<void> bus::set_retention(std::string_view name, const retention_policy& policy) {
+  const std::string operation = fmt::format("set retention of topic '{}'", name);
   auto slot = impl_->log_of(operation, name);
   if (!slot) return slot.error();
-  if ((*slot)->bindings) {
-    return error{errc::unknown_topic,
-                 fmt::format("{}: it is an exchange; publish with a routing key", operation)};
-  }
-  return levada::topic{std::make_shared<topic::impl>(topic::impl{impl_->owner, std::move(*slot)})};
+  auto stored = policy_of("set retention of topic", name, policy);
+  if (!stored) return stored.error();
+  auto done = set_policy(*impl_->owner, **slot, *stored);
+  if (done) impl_->owner->upkeep().wake();
+  return done;
+}
+
+result<void> bus::delete_records(const topic_partition& where, offset before) {
+  const std::string operation =
+      fmt::format("delete records of topic '{}' partition {}", where.topic, where.partition.value());
+  auto slot = impl_->topic_of(operation, where.topic);
+  if (!slot) return slot.error();
+  auto done = levada::delete_records(*impl_->owner, **slot, where.partition.value(), before.value());
+  if (done) impl_->owner->upkeep().wake();
+  return done;
 }
 
 result<publish_receipt> bus::publish(std::string_view topic_name, const record& r) {
@@ -280,8 +315,12 @@ result<replay> bus::replay(std::string_view topic_name, const replay_options& op
 result<void> bus::declare_exchange(std::string_view name, const exchange_options& options) {
   if (auto checked = check_name("declare exchange", "exchange", name); !checked) return checked;
   if (auto checked = check_partitions("exchange", name, options.partitions); !checked) return checked;
-  auto slot = declare_log(*impl_->owner, name, options.partitions, static_cast<std::uint8_t>(options.type));
+  auto policy = policy_of("declare exchange", name, options.retention);
+  if (!policy) return policy.error();
+  auto slot =
+      declare_log(*impl_->owner, name, options.partitions, static_cast<std::uint8_t>(options.type), *policy);
   if (!slot) return slot.error();
+  if (options.retention.age) impl_->owner->upkeep().wake();
   return {};
 }
 

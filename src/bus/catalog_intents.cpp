@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "group/offset_table.hpp"
+
 namespace levada {
 namespace {
 
@@ -147,6 +149,47 @@ class remove_binding final : public catalog_intent {
   std::optional<std::uint32_t> id_;
 };
 
+error topic_is_gone(const topic_slot& topic) {
+  return {errc::unknown_topic, fmt::format("topic '{}' is deleted", topic.state.name())};
+}
+
+class change_policy final : public catalog_intent {
+ public:
+  change_policy(topic_slot& log, const storage::log_policy& policy) : log_{log}, policy_{policy} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    if (log_.state.deleted()) return topic_is_gone(log_);
+    storage::log_entry entry = log_.entry;
+    entry.policy = policy_;
+    return scope.written(storage::put(scope.txn(), scope.tables(), entry));
+  }
+  void applied(commit_scope&) noexcept override {
+    log_.entry.policy = policy_;
+    const std::lock_guard guard{log_.state.mutex()};
+    log_.state.set_policy(policy_);
+  }
+
+ private:
+  topic_slot& log_;
+  storage::log_policy policy_;
+};
+
+class remove_topic final : public catalog_intent {
+ public:
+  explicit remove_topic(topic_slot& topic) : topic_{topic} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    if (topic_.state.deleted()) return topic_is_gone(topic_);
+    const std::uint32_t id = topic_.state.id();
+    auto offsets = scope.written(group::erase_offsets_of(scope.txn(), scope.tables(), id));
+    if (!offsets) return offsets;
+    ++scope.store().layout;
+    return scope.written(storage::erase_log(scope.txn(), scope.tables(), id));
+  }
+  void applied(commit_scope& scope) noexcept override { scope.owner().remove_topic(topic_.state.id()); }
+
+ private:
+  topic_slot& topic_;
+};
+
 class remove_queue final : public catalog_intent {
  public:
   explicit remove_queue(queue_slot& queue) : queue_{queue} {}
@@ -168,14 +211,24 @@ class remove_queue final : public catalog_intent {
 }  // namespace
 
 result<std::shared_ptr<topic_slot>> declare_log(core& owner, std::string_view name, std::uint32_t partitions,
-                                                std::uint8_t exchange) {
-  add_log intent{{0, std::string{name}, partitions, 0, exchange}};
+                                                std::uint8_t exchange, const storage::log_policy& policy) {
+  add_log intent{{0, std::string{name}, partitions, 0, exchange, {}, policy}};
   if (auto done =
           owner.run(fmt::format("declare {} '{}'", exchange == 0 ? "topic" : "exchange", name), intent);
       !done) {
     return done.error();
   }
   return owner.find_topic(name);
+}
+
+result<void> set_policy(core& owner, topic_slot& log, const storage::log_policy& policy) {
+  change_policy intent{log, policy};
+  return owner.run(fmt::format("set retention of topic '{}'", log.state.name()), intent);
+}
+
+result<void> delete_topic(core& owner, topic_slot& topic) {
+  remove_topic intent{topic};
+  return owner.run(fmt::format("delete topic '{}'", topic.state.name()), intent);
 }
 
 result<std::shared_ptr<group_slot>> declare_group(core& owner, std::string_view name) {

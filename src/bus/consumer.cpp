@@ -32,6 +32,9 @@ class offset_intent final : public intent {
         return error{errc::fenced, fmt::format("member '{}' was removed from the group", member_)};
       }
       for (const entry& e : entries_) {
+        if (!scope.owner().find_topic(e.log)) {
+          return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", e.where.topic)};
+        }
         if (group_.state.owns(member_, e.where)) continue;
         return error{errc::not_assigned, fmt::format("topic '{}' partition {} is not assigned to member '{}'",
                                                      e.where.topic, e.where.partition.value(), member_)};
@@ -182,11 +185,26 @@ result<void> consumer::impl::sync_membership() {
   return {};
 }
 
+result<void> consumer::impl::check_topics() {
+  const auto gone =
+      std::find_if(topics_.begin(), topics_.end(), [](const auto& topic) { return topic->state.deleted(); });
+  if (gone == topics_.end()) return {};
+  const std::shared_ptr<topic_slot> topic = *gone;
+  topics_.erase(gone);
+  topic->readers.remove(waiter_);
+  std::erase_if(owned_, [&](const owned_partition& p) { return p.topic == topic; });
+  return error{errc::unknown_topic,
+               fmt::format("{}: topic '{}' has been deleted", operation("poll"), topic->state.name())};
+}
+
 void consumer::impl::acquire(const topic_partition& where) {
   const auto at =
       std::lower_bound(owned_.begin(), owned_.end(), where,
                        [](const owned_partition& a, const topic_partition& b) { return a.where < b; });
-  owned_.insert(at, {where, owner_->find_topic(where.topic), {}, {}, false});
+  const auto topic = std::find_if(topics_.begin(), topics_.end(),
+                                  [&](const auto& t) { return t->state.name() == where.topic; });
+  if (topic == topics_.end()) return;
+  owned_.insert(at, {where, *topic, {}, {}, false});
 }
 
 result<void> consumer::impl::place_acquired() {
@@ -267,6 +285,7 @@ result<record_batch> consumer::impl::poll(std::chrono::milliseconds timeout) {
   for (;;) {
     const std::uint64_t seen = waiter_->signals();
     if (auto entered = enter("poll"); !entered) return entered.error();
+    if (auto there = check_topics(); !there) return there.error();
     if (auto synced = sync_membership(); !synced) return synced.error();
     if (auto placed = place_acquired(); !placed) return placed.error();
     auto batch = read();

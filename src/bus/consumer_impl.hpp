@@ -55,6 +55,8 @@ class consumer::impl {
   [[nodiscard]] error fenced(const char* verb) const;
   [[nodiscard]] result<core::access> enter(const char* verb) const;
   [[nodiscard]] result<void> sync_membership();
+  /// Fails with `unknown_topic`, once, where a topic has been deleted; the others are read on.
+  [[nodiscard]] result<void> check_topics();
   void acquire(const topic_partition& where);
   /// Finds out where the partitions that came since the last time start. Where that fails, the next call
   /// tries again.

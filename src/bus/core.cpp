@@ -15,6 +15,9 @@
 namespace levada {
 namespace {
 
+/// How far the journal grows between two calls for sealing.
+constexpr std::uint64_t seal_step = std::uint64_t{64} << 10;
+
 /// Segments that are kept open: consumers read the same ones one after the other.
 constexpr std::size_t segments_open_max = 64;
 
@@ -40,10 +43,11 @@ constexpr auto nothing_to_apply = [](commit_scope&) noexcept {};
 
 }  // namespace
 
-topic_slot::topic_slot(const storage::log_entry& entry)
-    : state{entry.id, entry.name, entry.partitions, entry.exchange} {
-  if (entry.exchange != 0) {
-    bindings = std::make_unique<routing::matcher>(static_cast<exchange_type>(entry.exchange));
+topic_slot::topic_slot(const storage::log_entry& stored)
+    : state{stored.id, stored.name, stored.partitions, stored.exchange}, entry{stored} {
+  state.set_policy(stored.policy);
+  if (stored.exchange != 0) {
+    bindings = std::make_unique<routing::matcher>(static_cast<exchange_type>(stored.exchange));
   }
 }
 
@@ -148,8 +152,10 @@ void commit_scope::publish() {
     }
   }
   if (rows_appended_ > 0) core_.next_sequence_.fetch_add(rows_appended_, std::memory_order_release);
-  if (core_.journal_bytes_.fetch_add(bytes_appended_, std::memory_order_acq_rel) + bytes_appended_ >=
-      core_.options().journal_bytes_seal) {
+  const std::uint64_t before = core_.journal_bytes_.fetch_add(bytes_appended_, std::memory_order_acq_rel);
+  const std::uint64_t after = before + bytes_appended_;
+  // Not with every commit, as sealing may fail for a while.
+  if (after >= core_.options().journal_bytes_seal && before / seal_step != after / seal_step) {
     core_.maintenance_.wake();
   }
   for (queue_slot* const queue : queues_) queue->state.committed(*queue->staged_row);
@@ -167,7 +173,7 @@ core::core(storage::owned_store store, storage::fork_guard guard, bus_options op
       options_{std::move(options)},
       store_name_{std::move(store_name)},
       commits_{*this, options_.pending_bytes_max},
-      segments_{store_->segments, segments_open_max} {}
+      segments_{std::make_shared<log::segment_cache>(store_->segments, segments_open_max, true)} {}
 
 core::~core() {
   if (fork_guard_.forked()) {
@@ -220,6 +226,9 @@ result<void> core::load() {
     }
   }
   if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
+  const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
+                                [](const auto& log) { return log.policy.retention_milliseconds > 0; });
+  if (ages || journal_bytes() >= options_.journal_bytes_seal) maintenance_.wake();
   if (options_.logger) {
     options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
                           store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
@@ -375,7 +384,7 @@ std::int64_t core::bus_time() const {
   // Wall time at open, advanced by the steady clock: a jump of the wall clock does not reach the records.
   const std::int64_t elapsed =
       duration_cast<microseconds>(options_.clock->steady() - steady_at_open_).count();
-  return std::max(wall_at_open_ + elapsed, time_floor_);
+  return std::max(wall_at_open_ + elapsed, time_floor_.load());
 }
 
 void core::commit(std::span<intent* const> group) noexcept {
@@ -513,6 +522,13 @@ std::vector<std::shared_ptr<queue_slot>> core::all_queues() const {
   return all;
 }
 
+std::vector<std::shared_ptr<topic_slot>> core::all_topics() const {
+  const std::shared_lock guard{names_};
+  std::vector<std::shared_ptr<topic_slot>> all;
+  for (const auto& [id, topic] : topics_by_id_) all.push_back(topic);
+  return all;
+}
+
 queue_slot* core::queue_of_binding(std::uint32_t id) const {
   // Read without the lock: only the committing thread, which this is, changes the map.
   const auto found = queues_by_id_.find(id);
@@ -563,6 +579,39 @@ void core::add_sealed(const std::vector<storage::segment_entry>& segments,
   for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
   sealed_ = sequence_last;
   journal_bytes_ -= bytes;
+}
+
+void core::remove_segments(const std::vector<std::uint32_t>& ids) {
+  segments_.remove(ids);
+  const std::lock_guard guard{dropped_mutex_};
+  for (const std::uint32_t id : ids) dropped_.push_back(log::segment_path(store_->segments, id));
+}
+
+std::vector<std::filesystem::path> core::take_dropped() {
+  const std::lock_guard guard{dropped_mutex_};
+  return std::exchange(dropped_, {});
+}
+
+void core::remove_topic(std::uint32_t id) {
+  std::shared_ptr<topic_slot> topic;
+  {
+    const std::lock_guard guard{names_};
+    const auto found = topics_by_id_.find(id);
+    if (found == topics_by_id_.end()) return;
+    topic = std::move(found->second);
+    topics_by_id_.erase(found);
+    topics_.erase(topic->state.name());
+  }
+  topic->state.set_deleted();
+  {
+    const std::shared_lock names{names_};
+    for (const auto& [name, group] : groups_) {
+      const std::lock_guard guard{group->mutex};
+      group->state.forget_topic(topic->state.name(), time().steady());
+    }
+  }
+  topic->readers.signal();
+  ask_for_sweep();
 }
 
 void core::remove_binding(std::uint32_t id) {

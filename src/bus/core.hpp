@@ -37,13 +37,14 @@ class queue_consumer_state;
 
 /// A topic or exchange.
 struct topic_slot {
-  explicit topic_slot(const storage::log_entry& entry);
+  explicit topic_slot(const storage::log_entry& stored);
 
   log::log_state state;
   wake_list readers;
   std::atomic<std::uint32_t> next_partition{0};
 
   // The committing thread alone:
+  storage::log_entry entry;                    // as stored
   std::vector<std::uint64_t> staged_ends;      // empty when nothing is staged
   std::unique_ptr<routing::matcher> bindings;  // of an exchange
 };
@@ -173,6 +174,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::shared_ptr<queue_slot> find_queue(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<group_slot> find_group(std::string_view name) const;
   [[nodiscard]] std::vector<std::shared_ptr<queue_slot>> all_queues() const;
+  [[nodiscard]] std::vector<std::shared_ptr<topic_slot>> all_topics() const;
   // For intents, in `execute`:
   [[nodiscard]] queue_slot* queue_of_binding(std::uint32_t id) const;
   [[nodiscard]] const std::vector<storage::binding_entry>& bindings() const noexcept { return bindings_; }
@@ -207,11 +209,23 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void add(const storage::queue_entry& entry);
   void add(const storage::binding_entry& entry);
   void remove_queue(std::uint32_t id);
+  void remove_topic(std::uint32_t id);
   void remove_binding(std::uint32_t id);
   /// Takes over what has been sealed; `files` as for `segment_set::add`.
   void add_sealed(const std::vector<storage::segment_entry>& segments,
                   const std::vector<std::shared_ptr<const storage::segment_file>>& files,
                   std::uint64_t sequence_last, std::uint64_t bytes);
+  /// Forgets segments that the catalogue does not name any more.
+  void remove_segments(const std::vector<std::uint32_t>& ids);
+  /// The files of segments that have been forgotten since this was last asked.
+  [[nodiscard]] std::vector<std::filesystem::path> take_dropped();
+  /// The segments in the catalogue. For intents, in `execute`.
+  [[nodiscard]] const segment_set& segments() const noexcept { return segments_; }
+  /// The time of the bus, in microseconds since 1970.
+  [[nodiscard]] std::int64_t bus_time() const;
+  /// Whether segments may have become needless since this was last asked.
+  [[nodiscard]] bool take_sweep() noexcept { return sweep_.exchange(false); }
+  void ask_for_sweep() noexcept { sweep_ = true; }
   void set_first_row(std::uint64_t sequence) noexcept { first_row_ = sequence; }
   /// Erases what a deleted queue has left, in slices.
   result<void> erase_queue_rows(std::uint32_t id);
@@ -224,7 +238,6 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<void> load();
   [[nodiscard]] result<void> load_logs(const storage::catalog& found);
   [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
-  [[nodiscard]] std::int64_t bus_time() const;
   void attempt(std::span<intent* const> group);
   [[nodiscard]] error classify_commit_failure(int code, std::uint64_t transaction_before);
   [[nodiscard]] result<void> note_deliveries();
@@ -252,9 +265,12 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::atomic<std::uint64_t> first_row_{1};
   std::atomic<std::uint64_t> sealed_{0};
   std::atomic<std::uint32_t> next_segment_{1};
+  std::mutex dropped_mutex_;
+  std::vector<std::filesystem::path> dropped_;
+  std::atomic<bool> sweep_{true};  // what an earlier owner has left
   std::atomic<std::uint64_t> journal_bytes_{0};
   std::atomic<std::uint64_t> member_number_{0};
-  std::int64_t time_floor_ = 0;  // the committing thread alone
+  std::atomic<std::int64_t> time_floor_{0};
   std::int64_t wall_at_open_ = 0;
   clock::steady_time steady_at_open_{};
   storage::store_entry store_entry_;  // the committing thread alone

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "bus/retention.hpp"
 #include "group/offset_table.hpp"
 #include "queue/queue_blocks.hpp"
 
@@ -14,6 +15,10 @@ namespace {
 template <class Info>
 void sort_by_name(std::vector<Info>& all) {
   std::sort(all.begin(), all.end(), [](const Info& a, const Info& b) { return a.name < b.name; });
+}
+
+offset begin_of(const storage::log_entry& log, std::uint32_t partition) {
+  return offset{partition < log.begins.size() ? log.begins[partition] : 0};
 }
 
 }  // namespace
@@ -46,9 +51,9 @@ const storage::log_entry* listing::find_log(std::uint32_t id) const {
 std::vector<topic_info> listing::topics() const {
   std::vector<topic_info> all;
   for (const auto& log : catalog_.logs) {
-    topic_info info{log.name, log.exchange != 0, {}};
+    topic_info info{log.name, log.exchange != 0, retention_of(log.policy), {}};
     for (std::uint32_t p = 0; p < log.partitions; ++p) {
-      info.partitions.push_back({partition_id{p}, offset{0}, offset{end_of_(log.id, p)}});
+      info.partitions.push_back({partition_id{p}, begin_of(log, p), offset{end_of_(log.id, p)}});
     }
     all.push_back(std::move(info));
   }
@@ -67,14 +72,14 @@ std::vector<group_info> listing::groups(bool with_members) const {
       auto& p = partitions[{log->name, partition_id{partition}}];
       p.where = {log->name, partition_id{partition}};
       p.end = offset{end_of_(log_id, partition)};
-      p.lag = p.end - p.committed.value_or(offset{0});
+      p.lag = p.end - std::max(begin_of(*log, partition), p.committed.value_or(offset{0}));
       return &p;
     };
     for (const auto& o : offsets_) {
       if (o.group != group.id) continue;
       if (auto* const p = entry(o.log, o.partition)) {
         p->committed = offset{o.next};
-        p->lag = p->end.value() > o.next ? p->end.value() - o.next : 0;
+        p->lag = p->end - std::clamp(offset{o.next}, begin_of(*find_log(o.log), o.partition), p->end);
       }
     }
     if (with_members) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bus/core.hpp"
+#include "bus/retention.hpp"
 #include "log/sealer.hpp"
 #include "storage/errors.hpp"
 
@@ -22,6 +23,11 @@ namespace {
 /// for.
 constexpr std::size_t prune_rows = 8'000;
 constexpr std::size_t prune_bytes = std::size_t{3} << 19;
+
+/// How often retention by age is looked at.
+constexpr std::uint64_t looks_in_an_age = 8;
+constexpr std::chrono::milliseconds look_min{1'000};
+constexpr std::chrono::milliseconds look_max{60'000};
 
 /// Puts new segments in the place of the journal's rows.
 class seal_intent final : public intent {
@@ -163,19 +169,45 @@ result<void> maintenance::prune() {
   return {};
 }
 
+result<void> maintenance::retain() {
+  auto access = owner_.enter("maintain");
+  if (!access) return access.error();
+  if (auto done = apply_retention(owner_, *access); !done) return done;
+  for (const auto& file : owner_.take_dropped()) {
+    // One that cannot be deleted now is removed by the next opening.
+    std::error_code ignored;
+    if (!owner_.in_memory()) std::filesystem::remove(file, ignored);
+  }
+  return {};
+}
+
 result<void> maintenance::run() {
   const std::lock_guard guard{working_};
   if (auto done = seal(); !done) return done;
+  if (auto done = retain(); !done) return done;
   return prune();
 }
 
+/// When retention by age is to be looked at again.
+clock::steady_time maintenance::next_look() const {
+  std::uint64_t shortest = 0;
+  for (const auto& topic : owner_.all_topics()) {
+    const std::shared_lock guard{topic->state.mutex()};
+    const std::uint64_t age = topic->state.policy().retention_milliseconds;
+    if (age > 0 && (shortest == 0 || age < shortest)) shortest = age;
+  }
+  if (shortest == 0) return clock::steady_time::max();
+  const auto wait = std::clamp(std::chrono::milliseconds{shortest / looks_in_an_age}, look_min, look_max);
+  return deadline_after(owner_.time(), wait);
+}
+
 void maintenance::serve() {
-  std::unique_lock lock{mutex_};
   for (;;) {
-    changed_.wait(lock, [this] { return wanted_ || stopping_; });
-    if (stopping_) return;
-    wanted_ = false;
-    lock.unlock();
+    const std::uint64_t seen = wanted_->signals();
+    {
+      const std::lock_guard guard{mutex_};
+      if (stopping_) return;
+    }
     auto outcome = [this]() -> result<void> {
       try {
         return run();
@@ -188,17 +220,20 @@ void maintenance::serve() {
     if (!outcome && outcome.error() != errc::closed && owner_.options().logger) {
       owner_.options().logger->error("levada: {}", outcome.error().message());
     }
-    lock.lock();
-    outcome_ = std::move(outcome);
-    ++runs_;
-    changed_.notify_all();
+    {
+      const std::lock_guard guard{mutex_};
+      outcome_ = std::move(outcome);
+      ++runs_;
+      changed_.notify_all();
+    }
+    wanted_->wait(owner_.time(), seen, next_look());
   }
 }
 
 void maintenance::wake() noexcept {
   if (owner_.options().maintenance != maintenance_mode::background) return;
+  wanted_->signal();
   const std::lock_guard guard{mutex_};
-  wanted_ = true;
   if (stopping_) return;
   if (!thread_) {
     try {
@@ -206,9 +241,9 @@ void maintenance::wake() noexcept {
     } catch (const std::exception& e) {
       outcome_ = error{errc::out_of_resources, fmt::format("maintain: no thread: {}", e.what())};
       ++runs_;
+      changed_.notify_all();
     }
   }
-  changed_.notify_all();
 }
 
 result<void> maintenance::wait_for_room() {
@@ -240,6 +275,7 @@ void maintenance::stop() {
     thread = std::move(thread_);
     changed_.notify_all();
   }
+  wanted_->signal();
   if (thread) thread->join();
 }
 

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <thread>
 
+#include "bus/wake_list.hpp"
+
 #include <levada/error.hpp>
 
 namespace levada {
@@ -20,6 +22,7 @@ class core;
 class maintenance {
  public:
   explicit maintenance(core& owner) noexcept : owner_{owner} {}
+  ~maintenance() { stop(); }
   /// Ends the thread, if there is one, and waits for it; wakes who waits for room.
   void stop();
   /// In a forked child, where the thread does not exist.
@@ -34,7 +37,9 @@ class maintenance {
 
  private:
   void serve();
+  [[nodiscard]] clock::steady_time next_look() const;
   [[nodiscard]] result<void> seal();
+  [[nodiscard]] result<void> retain();
   [[nodiscard]] result<void> prune();
 
   core& owner_;
@@ -43,10 +48,11 @@ class maintenance {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::unique_ptr<std::thread> thread_;
-  bool wanted_ = false;
   bool stopping_ = false;
   std::uint64_t runs_ = 0;  // that have ended
   result<void> outcome_;    // of the last
+
+  const std::shared_ptr<waiter> wanted_ = std::make_shared<waiter>();
 };
 
 }  // namespace levada

@@ -74,6 +74,10 @@ void segment_set::add(const std::vector<storage::segment_entry>& entries,
   hand_out(segments, sealed, logs, false);
 }
 
+void segment_set::remove(const std::vector<std::uint32_t>& ids) {
+  for (const std::uint32_t id : ids) segments_.erase(id);
+}
+
 result<std::uint32_t> remove_stray_segments(const std::filesystem::path& directory,
                                             const std::vector<storage::segment_entry>& entries) {
   std::set<std::string> named;

@@ -22,9 +22,8 @@ class segment_set {
   /// Finds a log by its id; null where it has been deleted.
   using find_function = std::function<log::log_state*(std::uint32_t log)>;
 
-  /// Segments of `directory`, of which up to `open_max` are kept open.
-  segment_set(const std::filesystem::path& directory, std::size_t open_max)
-      : cache_{std::make_shared<log::segment_cache>(directory, open_max)} {}
+  /// Segments that are opened through `cache`.
+  explicit segment_set(std::shared_ptr<log::segment_cache> cache) : cache_{std::move(cache)} {}
 
   /// Makes the logs know just these segments, and their journal rows up to `sealed` no more.
   void load(const std::vector<storage::segment_entry>& entries, std::uint64_t sealed,
@@ -33,6 +32,9 @@ class segment_set {
   void add(const std::vector<storage::segment_entry>& entries,
            const std::vector<std::shared_ptr<const storage::segment_file>>& files, std::uint64_t sealed,
            const std::vector<log::log_state*>& logs);
+
+  /// Forgets segments, of which no log has a part any more.
+  void remove(const std::vector<std::uint32_t>& ids);
 
   [[nodiscard]] const std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>>& all()
       const noexcept {
@@ -43,7 +45,7 @@ class segment_set {
   [[nodiscard]] std::shared_ptr<const log::sealed_segment> note(
       const storage::segment_entry& entry, std::shared_ptr<const storage::segment_file> file);
 
-  std::shared_ptr<log::segment_cache> cache_;
+  const std::shared_ptr<log::segment_cache> cache_;
   std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>> segments_;
 };
 

@@ -23,6 +23,9 @@ class append_intent final : public intent {
       : intent{cost}, topic_{topic}, rows_{std::move(rows)}, base_offsets_(rows_.size()) {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    if (topic_.state.deleted()) {
+      return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", topic_.state.name())};
+    }
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       auto base = scope.append(topic_, *rows_[i]);
       if (!base) return base.error();

@@ -13,8 +13,9 @@ result<int> run(const check_request& request) {
   auto report = check_store(request.directory);
   if (!report) return report.error();
   output out;
-  out.write(fmt::format("examined {} pages, {} rows, {} records, {} queue entries\n", report->pages,
-                        report->rows, report->records, report->queue_entries));
+  out.write(fmt::format("examined {} pages, {} rows, {} segments, {} records, {} queue entries\n",
+                        report->pages, report->rows, report->segments, report->records,
+                        report->queue_entries));
   for (const auto& problem : report->problems) {
     out.write(fmt::format("{}: {}\n", printable(problem.where), printable(problem.what)));
   }

@@ -61,6 +61,19 @@ void group_state::fence_overdue(time now) {
   }
 }
 
+void group_state::forget_topic(const std::string& topic, time now) {
+  const auto of_topic = [&](const topic_partition& where) { return where.topic == topic; };
+  bool known = false;
+  for (auto& [id, member] : members_) {
+    known |= std::erase(member.topics, topic) > 0;
+    std::erase_if(member.owned, of_topic);
+    std::erase_if(member.target, of_topic);
+  }
+  std::erase_if(owners_, [&](const auto& owner) { return of_topic(owner.first); });
+  topic_sizes_.erase(topic);
+  if (known) rebalance(now);
+}
+
 group_state::sync_result group_state::sync(const std::string& member, time now) {
   sync_result changes;
   if (const auto caller = members_.find(member); caller != members_.end() && caller->second.deadline > now) {

@@ -28,6 +28,9 @@ class group_state {
   /// Removes a member; what it owned is free at once. Unknown members are no error.
   void leave(const std::string& member, time now);
 
+  /// Takes a topic that is gone out of all subscriptions; who owned partitions of it owns them no more.
+  void forget_topic(const std::string& topic, time now);
+
   struct sync_result {
     /// Whether the member is (still) in the group.
     bool member = false;

@@ -88,4 +88,16 @@ result<std::vector<committed_offset>> read_offsets(const storage::transaction& t
   }
 }
 
+result<void> erase_offsets_of(storage::write_transaction& txn, const storage::main_tables& tables,
+                              std::uint32_t log) {
+  auto all = read_offsets(txn, tables);
+  if (!all) return all.error();
+  for (const auto& o : *all) {
+    if (o.log != log) continue;
+    auto erased = txn.erase(tables.offsets, offset_key{o.group, o.log, o.partition}.view());
+    if (!erased) return erased.error();
+  }
+  return {};
+}
+
 }  // namespace levada::group

@@ -29,4 +29,8 @@ struct committed_offset {
 [[nodiscard]] result<std::vector<committed_offset>> read_offsets(const storage::transaction& txn,
                                                                  const storage::main_tables& tables);
 
+/// Erases what all groups have committed for a log.
+[[nodiscard]] result<void> erase_offsets_of(storage::write_transaction& txn,
+                                            const storage::main_tables& tables, std::uint32_t log);
+
 }  // namespace levada::group

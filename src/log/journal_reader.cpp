@@ -207,13 +207,18 @@ result<void> journal_reader::read_log(const log_state& log, std::uint64_t& from,
           return {};
         }
         const std::uint64_t sequence = row_.sequence;
-        if (row_.header.log == log.id() && row_.header.count > 0 && row_.header.time_last >= not_before) {
+        const std::uint64_t begin = row_.header.log == log.id() && row_.header.partition < log.partitions()
+                                        ? log.begin(row_.header.partition)
+                                        : 0;
+        if (row_.header.log == log.id() && row_.header.base_offset + row_.header.count > begin &&
+            row_.header.count > 0 && row_.header.time_last >= not_before) {
           std::uint64_t skip = 0;
           if (row_.header.time_first < not_before && row_.header.continued == 0) {
             auto skipped = records_before(log, not_before);
             if (!skipped) return skipped.error();
             skip = *skipped;
           }
+          if (begin > row_.header.base_offset) skip = std::max(skip, begin - row_.header.base_offset);
           const std::size_t had = out.records();
           if (auto added = add_row(log, skip, out); !added) return added.error();
           if (out.records() == had) {  // no room for it

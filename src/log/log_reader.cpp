@@ -30,7 +30,13 @@ result<journal_reader*> log_reader::journal() {
   return &*journal_;
 }
 
+result<void> log_reader::check_exists(const log_state& log) {
+  if (!log.deleted()) return {};
+  return error{errc::unknown_topic, fmt::format("read topic '{}': it has been deleted", log.name())};
+}
+
 result<void> log_reader::count_gone(const log_state& log, const storage::segment_entry::part* part) {
+  if (auto exists = check_exists(log); !exists) return exists;
   if (++gone_ <= gone_max) {
     if (catch_up_) return catch_up_();
     std::this_thread::yield();
@@ -47,6 +53,7 @@ result<void> log_reader::count_gone(const log_state& log, const storage::segment
 result<void> log_reader::read_partition(const log_state& log, std::uint32_t partition, std::uint64_t& from,
                                         batch_builder& out) {
   const std::uint64_t end = log.end(partition);
+  if (auto exists = check_exists(log); !exists) return exists;
   while (from < end && !out.full()) {
     if (const std::uint64_t begin = log.begin(partition); from < begin) {
       return error{errc::overtaken,
@@ -73,7 +80,10 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
     // more, the index does not name either.
     auto rows = journal();
     if (!rows) return rows.error();
-    if (auto read = (*rows)->read_partition(log, partition, from, out); !read) return read;
+    if (auto read = (*rows)->read_partition(log, partition, from, out); !read) {
+      auto exists = check_exists(log);
+      return exists ? read : exists;
+    }
     if (from == before) {
       const std::shared_lock guard{log.mutex()};
       if (!log.find_sealed(partition, from)) return {};
@@ -84,6 +94,7 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
 
 result<void> log_reader::read_log(const log_state& log, log_position& from, std::uint64_t until,
                                   std::int64_t not_before, batch_builder& out) {
+  if (auto exists = check_exists(log); !exists) return exists;
   while (from.sequence < until && !out.full()) {
     std::uint64_t sealed = 0;
     {
@@ -118,6 +129,7 @@ result<void> log_reader::read_log(const log_state& log, log_position& from, std:
 
 result<std::uint64_t> log_reader::find_time(const log_state& log, std::uint32_t partition,
                                             std::int64_t time) {
+  if (auto exists = check_exists(log); !exists) return exists.error();
   std::uint64_t from = log.begin(partition);
   for (;;) {
     // The snapshot first, then the index: see above.

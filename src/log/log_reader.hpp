@@ -37,7 +37,8 @@ class log_reader {
 
   /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until
   /// the batch is full. Moves `from` behind what it adds, also when it fails after that. Fails with
-  /// `overtaken` where `from` lies before the log's beginning.
+  /// `overtaken` where `from` lies before the log's beginning; this and the other calls fail with
+  /// `unknown_topic` once the log has been deleted.
   [[nodiscard]] result<void> read_partition(const log_state& log, std::uint32_t partition,
                                             std::uint64_t& from, batch_builder& out);
   /// Adds records of all partitions in commit order, up to but not including those of row `until`, or until
@@ -56,6 +57,7 @@ class log_reader {
   /// Segments whose file was found deleted, one after the other: how often that may be because the log's
   /// state is being changed at this moment.
   static constexpr int gone_max = 3;
+  [[nodiscard]] static result<void> check_exists(const log_state& log);
   [[nodiscard]] result<void> count_gone(const log_state& log, const storage::segment_entry::part* part);
 
   const storage::main_environment& main_;

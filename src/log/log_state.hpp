@@ -39,6 +39,10 @@ class log_state {
   /// 0 for a plain topic, else the `exchange_type`.
   [[nodiscard]] std::uint8_t exchange() const noexcept { return exchange_; }
 
+  /// Whether the log has been deleted: nothing of it is to be read then.
+  [[nodiscard]] bool deleted() const noexcept { return deleted_.load(std::memory_order_acquire); }
+  void set_deleted() noexcept { deleted_.store(true, std::memory_order_release); }
+
   /// The oldest offset that may be read.
   [[nodiscard]] std::uint64_t begin(std::uint32_t partition) const noexcept {
     return partitions_[partition].begin.load(std::memory_order_acquire);
@@ -102,6 +106,10 @@ class log_state {
     return partitions_[partition].sealed;
   }
 
+  /// What is kept.
+  [[nodiscard]] const storage::log_policy& policy() const noexcept { return policy_; }
+  void set_policy(const storage::log_policy& policy) noexcept { policy_ = policy; }
+
   /// Guards all that follows and that comes before, but for `begin` and `end`.
   [[nodiscard]] std::shared_mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] const log_index& index(std::uint32_t partition) const noexcept {
@@ -129,6 +137,8 @@ class log_state {
   std::vector<partition_state> partitions_;
   log_index whole_;
   std::uint64_t sealed_through_ = 0;
+  storage::log_policy policy_;
+  std::atomic<bool> deleted_{false};
 };
 
 }  // namespace levada::log

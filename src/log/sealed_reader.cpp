@@ -286,7 +286,12 @@ result<sealed_outcome> sealed_merge::read(const log_state& log, std::uint64_t un
     std::pop_heap(streams_.begin(), streams_.end(), later);
     stream& s = streams_.back();
     const auto& run = s.batch->runs[s.run];
-    const auto before = count_before(s.run_data, run, not_before);
+    auto before = count_before(s.run_data, run, not_before);
+    const std::uint64_t begin = log.begin(s.partition);
+    if (begin > s.run_offset + before.count) {
+      before.count = std::min<std::uint64_t>(begin - s.run_offset, run.count);
+      before.bytes = size_of_records(s.run_data, run.size, before.count);
+    }
     if (before.count < run.count) {
       const std::size_t size = run.size - before.bytes;
       if (!out.fits(size)) {

@@ -7,6 +7,7 @@
 namespace levada::log {
 
 void segment_cache::keep(std::shared_ptr<const storage::segment_file> file) {
+  if (keep_pages_) file->pages().keep_read();
   std::shared_ptr<const storage::segment_file> oldest;  // closed without the lock
   const std::lock_guard guard{mutex_};
   open_.push_back(std::move(file));

@@ -19,8 +19,9 @@ namespace levada::log {
 /// log. Safe to share.
 class segment_cache {
  public:
-  segment_cache(std::filesystem::path directory, std::size_t open_max)
-      : directory_{std::move(directory)}, open_max_{open_max} {}
+  /// `keep_pages` as `storage::touched_pages::keep_read`.
+  segment_cache(std::filesystem::path directory, std::size_t open_max, bool keep_pages)
+      : directory_{std::move(directory)}, open_max_{open_max}, keep_pages_{keep_pages} {}
 
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
   void keep(std::shared_ptr<const storage::segment_file> file);
@@ -28,6 +29,7 @@ class segment_cache {
  private:
   const std::filesystem::path directory_;
   const std::size_t open_max_;
+  const bool keep_pages_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<const storage::segment_file>> open_;
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <map>
 #include <utility>
@@ -55,6 +56,7 @@ class segment_builder {
       b.key = {header.log, header.partition, base};
       b.header.epoch = header.epoch;
     }
+    bytes_ += records.size();
     const std::uint32_t count = header.count - skip;
     b.runs.push_back({sequence, header.time_first, static_cast<std::uint32_t>(base - b.key.base_offset),
                       count, static_cast<std::uint32_t>(records.size()), 0});
@@ -81,6 +83,8 @@ class segment_builder {
   }
 
   [[nodiscard]] storage::segment_entry& entry() noexcept { return entry_; }
+  /// Bytes of records that it has taken.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
   struct batch {
@@ -128,6 +132,7 @@ class segment_builder {
 
   storage::segment_writer writer_;
   storage::segment_entry entry_;
+  std::uint64_t bytes_ = 0;
   std::map<std::pair<std::uint32_t, std::uint32_t>, batch> batches_;
 };
 
@@ -191,13 +196,13 @@ class sealing {
     prefix.sequence_last = last_;
     prefix.bytes = bytes_;
     new_files named;
-    for (auto& [key, builder] : builders_) {
+    for (auto& builder : builders_) {
       const std::uint32_t id = builder.entry().id;
       const auto temporary = temporary_path(id);
       if (auto done = builder.finish(request_.sync); !done) return done.error();
       named.add(temporary);
     }
-    for (auto& [key, builder] : builders_) {
+    for (auto& builder : builders_) {
       auto& entry = builder.entry();
       const auto file = segment_path(request_.directory, entry.id);
       if (::rename(temporary_path(entry.id).c_str(), file.c_str()) != 0) {
@@ -288,14 +293,18 @@ class sealing {
 
   result<segment_builder*> builder_of(std::uint32_t log) {
     const std::uint32_t key = log_bytes_[log] >= request_.own_segment_bytes ? log : 0;
-    if (const auto found = builders_.find(key); found != builders_.end()) return &found->second;
+    const auto found = current_.find(key);
+    if (found != current_.end() && builders_[found->second].bytes() < request_.segment_bytes_max) {
+      return &builders_[found->second];
+    }
     const auto id = request_.next_id + static_cast<std::uint32_t>(builders_.size());
     auto writer = storage::segment_writer::create(
         temporary_path(id), {.id = id, .sequence_first = request_.sequence_first, .sequence_last = last_},
         bytes_);
     if (!writer) return writer.error();
     storage::segment_entry entry{id, request_.sequence_first, last_, request_.now, 0, {}};
-    return &builders_.try_emplace(key, std::move(*writer), std::move(entry)).first->second;
+    current_[key] = builders_.size();
+    return &builders_.emplace_back(std::move(*writer), std::move(entry));
   }
 
   const storage::main_environment& main_;
@@ -303,8 +312,9 @@ class sealing {
   std::uint64_t last_ = 0;
   std::uint64_t bytes_ = 0;
   std::map<std::uint32_t, std::uint64_t> log_bytes_;
-  std::map<std::uint32_t, segment_builder> builders_;  // by log; 0 is shared
-  std::vector<std::byte> large_;                       // a continued record under way
+  std::deque<segment_builder> builders_;
+  std::map<std::uint32_t, std::size_t> current_;  // the log's place in `builders_`; that of 0 is shared
+  std::vector<std::byte> large_;                  // a continued record under way
   storage::row_header large_header_{};
   std::uint64_t large_sequence_ = 0;
 };

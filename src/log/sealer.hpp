@@ -28,6 +28,9 @@ struct seal_request {
   std::uint32_t next_id = 1;
   /// Bytes of rows from which on a log gets a segment of its own.
   std::uint64_t own_segment_bytes = 0;
+  /// Bytes of rows after which a segment is finished and another begun, so that retention can give up one
+  /// without the other.
+  std::uint64_t segment_bytes_max = std::uint64_t{32} << 20;
   /// The time to record, in microseconds since 1970.
   std::int64_t now = 0;
   /// Whether files and names are to be durable at the end.

@@ -16,24 +16,23 @@ namespace {
 constexpr unsigned readers_max = 1024;
 constexpr unsigned tables_max = 16;
 constexpr mdb_mode_t file_mode = 0600;
-constexpr std::size_t touched_bytes_max = std::size_t{16} << 20;
 
 }  // namespace
 
-void touched_pages::locate(std::byte* begin, std::size_t size) noexcept {
+void touched_pages::locate(std::byte* begin, std::size_t size, std::size_t touched_max) noexcept {
   begin_ = begin;
   size_ = size;
+  touched_max_ = touched_max;
 }
 
 void touched_pages::written(std::size_t size) noexcept {
-  if (begin_ == nullptr || bytes_.fetch_add(size, std::memory_order_relaxed) + size < touched_bytes_max)
-    return;
+  if (begin_ == nullptr || bytes_.fetch_add(size, std::memory_order_relaxed) + size < touched_max_) return;
   bytes_.store(0, std::memory_order_relaxed);
   // Of a shared mapping this drops page-table entries only. Where it fails, memory merely looks larger.
   ::madvise(begin_, size_, MADV_DONTNEED);
 }
 
-result<void> environment::let_go_of_pages() {
+result<void> environment::let_go_of_pages(std::size_t touched_max) {
   auto txn = read_transaction::begin(*this);
   if (!txn) return txn.error();
   MDB_dbi names = 0;
@@ -54,7 +53,7 @@ result<void> environment::let_go_of_pages() {
   const std::byte* const page = value - reinterpret_cast<std::uintptr_t>(value) % shape.ms_psize;
   std::uint64_t number = 0;
   std::memcpy(&number, page, sizeof number);
-  pages_->locate(const_cast<std::byte*>(page - number * shape.ms_psize), info.me_mapsize);
+  pages_->locate(const_cast<std::byte*>(page - number * shape.ms_psize), info.me_mapsize, touched_max);
   mdb_env_set_userctx(env_.get(), pages_.get());
   return {};
 }

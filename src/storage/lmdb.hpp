@@ -53,8 +53,8 @@ struct environment_options {
 /// cache, at the price of a page fault. Safe to share between threads.
 class touched_pages {
  public:
-  /// Where the file is mapped; before that, nothing is let go of.
-  void locate(std::byte* begin, std::size_t size) noexcept;
+  /// Where the file is mapped, and after how many bytes it is let go of; before that, nothing is.
+  void locate(std::byte* begin, std::size_t size, std::size_t touched_max) noexcept;
   /// From now on reading lets go of nothing. For the owner, whose consumers read the same rows one after the
   /// other: faults would cost a replay from memory a fifth of its speed.
   void keep_read() noexcept { keep_read_ = true; }
@@ -66,6 +66,7 @@ class touched_pages {
  private:
   std::byte* begin_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t touched_max_ = 0;
   std::atomic<std::size_t> bytes_ = 0;
   std::atomic<bool> keep_read_ = false;
 };
@@ -85,8 +86,9 @@ class environment {
   /// Whether the data file has no room to grow by a few MiB: full file system, or the process's limit on file
   /// sizes. LMDB reports a short write as EIO, so this is asked before the device is blamed.
   [[nodiscard]] bool no_room() const noexcept;
-  /// From now on lets go of touched pages. To be called once, before the environment is shared.
-  [[nodiscard]] result<void> let_go_of_pages();
+  /// From now on lets go of touched pages after each `touched_max` bytes. To be called once, before the
+  /// environment is shared.
+  [[nodiscard]] result<void> let_go_of_pages(std::size_t touched_max);
   /// What it lets go of.
   [[nodiscard]] touched_pages& pages() const noexcept { return *pages_; }
   /// The newest transaction that is on record in a meta page.

@@ -8,6 +8,8 @@
 namespace levada::storage {
 namespace {
 
+constexpr std::size_t touched_bytes_max = std::size_t{16} << 20;
+
 struct named_table {
   const char* name;
   MDB_dbi main_tables::*table;
@@ -45,7 +47,7 @@ result<main_environment> main_environment::open(const std::filesystem::path& dir
   if (!env) return env.error();
   auto tables = open_tables(env->get(), MDB_RDONLY, 0);
   if (!tables) return tables.error();
-  if (auto located = env->let_go_of_pages(); !located) return located.error();
+  if (auto located = env->let_go_of_pages(touched_bytes_max); !located) return located.error();
   return main_environment{std::move(*env), *tables};
 }
 
@@ -55,7 +57,7 @@ result<main_environment> main_environment::create(const std::filesystem::path& d
   if (!env) return env.error();
   auto tables = open_tables(env->get(), 0, MDB_CREATE);
   if (!tables) return tables.error();
-  if (auto located = env->let_go_of_pages(); !located) return located.error();
+  if (auto located = env->let_go_of_pages(touched_bytes_max); !located) return located.error();
   return main_environment{std::move(*env), *tables};
 }
 

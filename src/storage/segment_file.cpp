@@ -18,6 +18,9 @@ namespace {
 /// What a writer gathers in memory before it hands it to the file.
 constexpr std::size_t commit_bytes = std::size_t{8} << 20;
 
+/// Several segments are open at a time.
+constexpr std::size_t touched_bytes_max = std::size_t{4} << 20;
+
 constexpr std::array<char, 8> magic{'l', 'e', 'v', 's', 'e', 'g', 'm', '\n'};
 
 /// The value under the key of zeros.
@@ -150,7 +153,7 @@ result<std::shared_ptr<const segment_file>> segment_file::open(const std::filesy
   auto env = environment::open(
       file, {.map_bytes = static_cast<std::size_t>(info.st_size), .read_only = true, .single_file = true});
   if (!env) return env.error();
-  if (auto located = env->let_go_of_pages(); !located) return located.error();
+  if (auto located = env->let_go_of_pages(touched_bytes_max); !located) return located.error();
   MDB_dbi table = 0;
   segment_identity identity;
   {

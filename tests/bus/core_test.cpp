@@ -44,7 +44,7 @@ class Core : public ::testing::Test {
     core_ =
         ok(core::start(ok(storage::open_memory_store(o.memory_directory, {true, std::size_t{64} << 20, 0})),
                        ok(storage::fork_guard::make()), o, "memory"));
-    orders_ = ok(declare_log(*core_, "orders", 2, 0));
+    orders_ = ok(declare_log(*core_, "orders", 2, 0, {}));
   }
   void commit(const std::vector<made_intent*>& group) {
     const std::vector<intent*> all(group.begin(), group.end());
@@ -182,18 +182,19 @@ TEST_F(Core, StagesQueueEntriesOnlyForWhatIsCommitted) {
 }
 
 TEST_F(Core, GivesOutNoIdTwice) {
-  const auto topic = ok(declare_log(*core_, "t", 1, 0));
+  const auto topic = ok(declare_log(*core_, "t", 1, 0, {}));
   const auto queue = ok(declare_queue(*core_, "q"));
   const std::uint32_t gone = queue->state.id();
   EXPECT_GT(gone, topic->state.id());
   ok(delete_queue(*core_, *queue));
   EXPECT_GT(ok(declare_queue(*core_, "q"))->state.id(), gone);
-  const auto again = ok(declare_log(*core_, "t", 1, 0));
+  const auto again = ok(declare_log(*core_, "t", 1, 0, {}));
   EXPECT_EQ(again, topic) << "what exists is returned";
 }
 
 TEST_F(Core, KeepsNoBindingOfADeletedQueue) {
-  const auto exchange = ok(declare_log(*core_, "events", 1, static_cast<std::uint8_t>(exchange_type::topic)));
+  const auto exchange =
+      ok(declare_log(*core_, "events", 1, static_cast<std::uint8_t>(exchange_type::topic), {}));
   const auto gone = ok(declare_queue(*core_, "gone"));
   const auto kept = ok(declare_queue(*core_, "kept"));
   ok(levada::bind(*core_, *exchange, *gone, "a.#"));

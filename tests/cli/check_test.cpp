@@ -34,8 +34,9 @@ class Check : public command_fixture {
 
 TEST_F(Check, SaysWhatItExaminedOfASoundStore) {
   produce("t", numbered_lines(1000));
-  EXPECT_THAT(print({"check"}), ::testing::MatchesRegex("examined [1-9][0-9]* pages, [1-9][0-9]* rows, 1000 "
-                                                        "records, 0 queue entries\nno problems found\n"));
+  EXPECT_THAT(print({"check"}),
+              ::testing::MatchesRegex("examined [1-9][0-9]* pages, [1-9][0-9]* rows, 0 segments, 1000 "
+                                      "records, 0 queue entries\nno problems found\n"));
 }
 
 TEST_F(Check, NamesWhatIsDamagedAndFails) {

@@ -29,6 +29,7 @@ class bus_fixture : public ::testing::Test {
   [[nodiscard]] bus_options options() const {
     bus_options o;
     o.clock = clock_;
+    o.maintenance = maintenance_mode::on_call;
     return o;
   }
   [[nodiscard]] std::filesystem::path store() const { return directory_ / "store"; }

@@ -1,0 +1,240 @@
+#include "bus/retention.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "log/log_reader.hpp"
+#include "queue/queue_blocks.hpp"
+
+namespace levada {
+namespace {
+
+/// Blocks of a queue that are looked at in one transaction.
+constexpr std::size_t slice_blocks = 256;
+
+/// The oldest offset to be kept, by partition.
+using beginnings = std::vector<std::uint64_t>;
+
+/// Raises beginnings, and drops segments of which nothing is left then.
+class raise_intent final : public intent {
+ public:
+  struct change {
+    std::shared_ptr<topic_slot> topic;
+    beginnings begins;
+  };
+  explicit raise_intent(std::vector<change> changes) : changes_{std::move(changes)} {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    std::map<std::uint32_t, const beginnings*> raised;
+    for (auto& [topic, begins] : changes_) {
+      if (topic->state.deleted()) continue;
+      storage::log_entry entry = topic->entry;
+      entry.begins.resize(entry.partitions);
+      for (std::size_t p = 0; p < begins.size(); ++p) begins[p] = std::max(begins[p], entry.begins[p]);
+      entry.begins = begins;
+      raised.emplace(entry.id, &begins);
+      if (auto stored = scope.written(storage::put(scope.txn(), scope.tables(), entry)); !stored)
+        return stored;
+    }
+    dropped_.clear();
+    bool changed = !raised.empty();
+    for (const auto& [id, segment] : scope.owner().segments().all()) {
+      const auto& parts = segment->entry().parts;
+      const bool needed = std::any_of(parts.begin(), parts.end(), [&](const auto& part) {
+        const auto topic = scope.owner().find_topic(part.log);
+        if (!topic) return false;
+        const auto higher = raised.find(part.log);
+        const std::uint64_t begin =
+            higher != raised.end() ? (*higher->second)[part.partition] : topic->state.begin(part.partition);
+        return part.end_offset > begin;
+      });
+      if (needed) continue;
+      dropped_.push_back(id);
+      changed = true;
+      auto erased = scope.written(storage::erase_segment(scope.txn(), scope.tables(), id));
+      if (!erased) return erased;
+    }
+    if (changed) ++scope.store().layout;
+    return {};
+  }
+  void applied(commit_scope& scope) noexcept override {
+    for (auto& [topic, begins] : changes_) {
+      if (topic->state.deleted()) continue;
+      topic->entry.begins = begins;
+      const std::lock_guard guard{topic->state.mutex()};
+      for (std::uint32_t p = 0; p < begins.size(); ++p) topic->state.set_begin(p, begins[p]);
+      topic->state.drop_sealed([&](const log::sealed_part& part) {
+        return part.where.end_offset <= begins[part.where.partition];
+      });
+    }
+    scope.owner().remove_segments(dropped_);
+  }
+  [[nodiscard]] bool alone() const noexcept override { return true; }
+
+ private:
+  std::vector<change> changes_;
+  std::vector<std::uint32_t> dropped_;
+};
+
+/// The beginnings of a log now, and what is sealed of it.
+struct log_picture {
+  storage::log_policy policy;
+  beginnings begins;
+  std::vector<storage::segment_entry::part> parts;  // in the order of their rows
+  std::uint64_t records = 0;
+
+  explicit log_picture(const log::log_state& log) {
+    const std::shared_lock guard{log.mutex()};
+    policy = log.policy();
+    for (std::uint32_t p = 0; p < log.partitions(); ++p) {
+      begins.push_back(log.begin(p));
+      records += log.end(p) - log.begin(p);
+      for (const auto& part : log.sealed(p)) parts.push_back(part.where);
+    }
+    std::sort(parts.begin(), parts.end(),
+              [](const auto& a, const auto& b) { return a.sequence_last < b.sequence_last; });
+  }
+};
+
+/// What the limits on bytes and records leave.
+void give_up_parts(log_picture& log) {
+  std::uint64_t bytes = 0;
+  for (const auto& part : log.parts) bytes += part.bytes;
+  for (const auto& part : log.parts) {
+    const bool too_many_bytes =
+        log.policy.retention_bytes > 0 && bytes - part.bytes >= log.policy.retention_bytes;
+    const bool too_many_records =
+        log.policy.retention_records > 0 && log.records >= log.policy.retention_records + part.records;
+    if (!too_many_bytes && !too_many_records) return;
+    bytes -= part.bytes;
+    log.records -= std::min(log.records, part.records);
+    auto& begin = log.begins[part.partition];
+    begin = std::max(begin, part.end_offset);
+  }
+}
+
+/// What the limit on age leaves.
+result<void> give_up_old(core& owner, const core::access& access, const log::log_state& state,
+                         log_picture& log) {
+  if (log.policy.retention_milliseconds == 0) return {};
+  const std::int64_t now = owner.bus_time();
+  constexpr std::uint64_t milliseconds_max = std::numeric_limits<std::int64_t>::max() / 1000;
+  if (log.policy.retention_milliseconds > milliseconds_max) return {};
+  const std::int64_t oldest = now - static_cast<std::int64_t>(log.policy.retention_milliseconds) * 1000;
+  log::log_reader reader{access.main()};
+  for (std::uint32_t p = 0; p < state.partitions(); ++p) {
+    if (state.end(p) == log.begins[p]) continue;
+    auto first = reader.find_time(state, p, oldest);
+    if (!first) return first.error();
+    log.begins[p] = std::max(log.begins[p], *first);
+  }
+  return {};
+}
+
+/// Lowers beginnings to the oldest message of the log that a queue still refers to.
+result<void> spare_referenced(core& owner, const core::access& access, std::uint32_t log,
+                              beginnings& begins) {
+  for (const auto& queue : owner.all_queues()) {
+    for (std::uint64_t next = 0;;) {
+      auto txn = storage::read_transaction::begin(access.main().env());
+      if (!txn) return txn.error();
+      bool ended = false;
+      for (std::size_t i = 0; i < slice_blocks && !ended; ++i) {
+        auto number = queue::first_block(*txn, access.main().tables(), queue->state.id(), next);
+        if (!number) return number.error();
+        ended = !*number;
+        if (ended) break;
+        auto block = queue::read_block(*txn, access.main().tables(), queue->state.id(), **number);
+        if (!block) return block.error();
+        next = **number + 1;
+        if (!*block) continue;
+        for (std::size_t e = 0; e < (*block)->entries.size(); ++e) {
+          const queue::reference& where = (*block)->entries[e];
+          if ((*block)->settled.test(e) || where.log != log || where.partition >= begins.size()) continue;
+          begins[where.partition] = std::min(begins[where.partition], where.offset);
+        }
+      }
+      if (ended) break;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+result<storage::log_policy> policy_of(std::string_view operation, std::string_view name,
+                                      const retention_policy& policy) {
+  const auto refuse = [&](const char* what) {
+    return error{errc::invalid_argument,
+                 fmt::format("{} '{}': a retention of {} is given, the least is 1", operation, name, what)};
+  };
+  if (policy.age && policy.age->count() < 1) return refuse("less than 1 ms");
+  if (policy.bytes == 0) return refuse("0 bytes");
+  if (policy.records == 0) return refuse("0 records");
+  return storage::log_policy{policy.age ? static_cast<std::uint64_t>(policy.age->count()) : 0,
+                             policy.bytes.value_or(0), policy.records.value_or(0), policy.force};
+}
+
+retention_policy retention_of(const storage::log_policy& policy) {
+  retention_policy r;
+  if (policy.retention_milliseconds > 0) r.age = std::chrono::milliseconds{policy.retention_milliseconds};
+  if (policy.retention_bytes > 0) r.bytes = policy.retention_bytes;
+  if (policy.retention_records > 0) r.records = policy.retention_records;
+  r.force = policy.force;
+  return r;
+}
+
+result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partition, std::uint64_t before) {
+  const std::string operation =
+      fmt::format("delete records of topic '{}' partition {}", topic.state.name(), partition);
+  if (partition >= topic.state.partitions()) {
+    return error{errc::unknown_partition,
+                 fmt::format("{}: the topic has {}", operation, topic.state.partitions())};
+  }
+  if (before > topic.state.end(partition)) {
+    return error{errc::offset_out_of_range, fmt::format("{}: offset {} lies beyond the end, {}", operation,
+                                                        before, topic.state.end(partition))};
+  }
+  if (topic.state.deleted()) {
+    return error{errc::unknown_topic, fmt::format("{}: it has been deleted", operation)};
+  }
+  if (before <= topic.state.begin(partition)) return {};
+  // The intent keeps what is higher already.
+  beginnings begins(topic.state.partitions(), 0);
+  begins[partition] = before;
+  const auto slot = owner.find_topic(topic.state.id());
+  if (!slot) return error{errc::unknown_topic, fmt::format("{}: it has been deleted", operation)};
+  raise_intent raising{{{slot, std::move(begins)}}};
+  return owner.run(operation, raising);
+}
+
+result<void> apply_retention(core& owner, const core::access& access) {
+  std::vector<raise_intent::change> changes;
+  for (const auto& topic : owner.all_topics()) {
+    log_picture log{topic->state};
+    const beginnings now = log.begins;
+    give_up_parts(log);
+    if (auto done = give_up_old(owner, access, topic->state, log); !done) return done;
+    if (log.begins == now) continue;
+    if (topic->bindings && !log.policy.force) {
+      auto spared = spare_referenced(owner, access, topic->state.id(), log.begins);
+      if (!spared) return spared;
+      for (std::size_t p = 0; p < now.size(); ++p) log.begins[p] = std::max(log.begins[p], now[p]);
+      if (log.begins == now) continue;
+    }
+    changes.push_back({topic, std::move(log.begins)});
+  }
+  if (changes.empty() && !owner.take_sweep()) return {};
+  raise_intent raising{std::move(changes)};
+  auto done = owner.run(access, "apply retention", raising);
+  if (!done) owner.ask_for_sweep();
+  return done;
+}
+
+}  // namespace levada
