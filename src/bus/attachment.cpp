@@ -92,6 +92,12 @@ class attachment::impl {
     auto catalog = storage::read_catalog(snapshot, store_.main.tables());
     if (!catalog) return catalog.error();
     std::vector<log::log_state*> logs;
+    std::erase_if(logs_, [&](const auto& known) {
+      const bool deleted = std::none_of(catalog->logs.begin(), catalog->logs.end(),
+                                        [&](const auto& entry) { return entry.id == known.first; });
+      if (deleted) known.second->set_deleted();
+      return deleted;
+    });
     for (const auto& entry : catalog->logs) {
       auto& log = logs_[entry.id];
       if (!log) {

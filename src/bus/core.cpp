@@ -356,6 +356,13 @@ result<core::access> core::enter(std::string_view operation) const {
 }
 
 result<void> core::run(std::string_view operation, intent& i) {
+  if (i.cost() > 0 && journal_bytes() >= options_.journal_bytes_max) {
+    if (auto open = enter(operation); !open) return open.error();
+    if (auto room = maintenance_.wait_for_room(); !room) {
+      return error{room.error().code(), fmt::format("{}: the journal holds {} bytes and cannot be sealed: {}",
+                                                    operation, journal_bytes(), room.error().message())};
+    }
+  }
   auto entered = enter(operation);
   if (!entered) return entered.error();
   return run(*entered, operation, i);
@@ -365,12 +372,6 @@ result<void> core::run(const access&, std::string_view operation, intent& i) {
   if (failed_) {
     return error{errc::failed,
                  fmt::format("{}: an earlier commit to '{}' failed; open it anew", operation, store_name_)};
-  }
-  if (i.cost() > 0 && journal_bytes() >= options_.journal_bytes_max) {
-    if (auto room = maintenance_.wait_for_room(); !room) {
-      return error{room.error().code(), fmt::format("{}: the journal holds {} bytes and cannot be sealed: {}",
-                                                    operation, journal_bytes(), room.error().message())};
-    }
   }
   auto outcome = commits_.run(i);
   if (!outcome)

@@ -64,13 +64,14 @@ class raise_intent final : public intent {
     return {};
   }
   void applied(commit_scope& scope) noexcept override {
-    for (auto& [topic, begins] : changes_) {
-      if (topic->state.deleted()) continue;
-      topic->entry.begins = begins;
-      const std::lock_guard guard{topic->state.mutex()};
-      for (std::uint32_t p = 0; p < begins.size(); ++p) topic->state.set_begin(p, begins[p]);
-      topic->state.drop_sealed([&](const log::sealed_part& part) {
-        return part.where.end_offset <= begins[part.where.partition];
+    for (auto& c : changes_) {
+      log::log_state& log = c.topic->state;
+      if (log.deleted()) continue;
+      c.topic->entry.begins = c.begins;
+      const std::lock_guard guard{log.mutex()};
+      for (std::uint32_t p = 0; p < c.begins.size(); ++p) log.set_begin(p, c.begins[p]);
+      log.drop_sealed([&](const log::sealed_part& part) {
+        return part.where.end_offset <= c.begins[part.where.partition];
       });
     }
     scope.owner().remove_segments(dropped_);

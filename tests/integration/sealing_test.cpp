@@ -1,10 +1,13 @@
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 
 #include <support/bus_fixture.hpp>
+#include <support/child_process.hpp>
 
 namespace levada::test {
 namespace {
@@ -273,6 +276,49 @@ TEST_F(Sealing, HappensInTheBackground) {
   close();
   EXPECT_GE(segment_files().size(), 5U) << "publishers waited for room";
   EXPECT_TRUE(check().problems.empty());
+}
+
+TEST_F(Sealing, FailsCleanlyOnAFullDiskWhereverThatStrikesAndGoesOnWhenThereIsRoom) {
+  close();
+  child_process host{[&](const auto& say) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    auto owner = ok(bus::open(store(), sealing()));
+    auto orders = ok(owner.declare_topic("orders", {.partitions = 2}));
+    std::size_t stored = 0;
+    std::size_t failures = 0;
+    for (rlim_t most = 4'096; most < 400'000; most += 13'000) {
+      for (int i = 0; i < 10; ++i, ++stored) ok(orders.publish(record{std::string(3'000, 'x')}));
+      const struct rlimit limit { most, RLIM_INFINITY };
+      if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
+      const auto sealed = owner.maintain();
+      if (!sealed) {
+        ++failures;
+        if (sealed.error() != errc::disk_full) {
+          say(sealed.error().message());
+          return 4;
+        }
+      }
+      auto reader = ok(owner.replay("orders"));
+      std::size_t read = 0;
+      for (auto batch = ok(reader.next()); !batch.empty(); batch = ok(reader.next())) read += batch.size();
+      if (read != stored) return 5;
+      const struct rlimit enough { RLIM_INFINITY, RLIM_INFINITY };
+      if (::setrlimit(RLIMIT_FSIZE, &enough) != 0) return 3;
+    }
+    if (failures == 0) return 6;
+    ok(owner.maintain());
+    ok(owner.close());
+    say(std::to_string(stored));
+    return 0;
+  }};
+  const std::string stored = host.read_line();
+  ASSERT_EQ(host.wait(), 0) << stored;
+  for (const auto& file : segment_files()) EXPECT_EQ(file.extension(), ".seg");
+  const auto report = ok(check_store(store()));
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(std::to_string(report.records), stored);
+  EXPECT_EQ(report.rows, 0U);
+  EXPECT_EQ(report.segments, segment_files().size());
 }
 
 TEST_F(Sealing, RefusesABoundBelowTheThreshold) {
