@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -12,6 +13,14 @@ namespace {
 std::filesystem::path made(std::filesystem::path directory) {
   std::filesystem::create_directory(directory);
   return directory;
+}
+
+/// Sealing is measured where it is asked for.
+bus_options unsealed() {
+  bus_options o;
+  o.maintenance = maintenance_mode::on_call;
+  o.journal_bytes_seal = o.journal_bytes_max = std::numeric_limits<std::size_t>::max();
+  return o;
 }
 
 }  // namespace
@@ -27,7 +36,7 @@ std::string_view value_of(std::size_t i) noexcept {
 
 stores::stores(const std::filesystem::path& directory, std::uint32_t partitions)
     : directory_{directory},
-      bus_{bus::open(directory / "levada").value()},
+      bus_{bus::open(directory / "levada", unsealed()).value()},
       topic_{bus_->declare_topic("measured", {.partitions = partitions}).value()},
       raw_{std::in_place, made(directory / "raw")} {}
 
@@ -38,6 +47,15 @@ void stores::fill(std::size_t records) {
     (void)topic_->publish(batch).value();
     raw_->append(records_per_group / records_per_row, full_row_bytes);
   }
+}
+
+void stores::seal() {
+  topic_.reset();
+  bus_->close().value();
+  bus_options o = unsealed();
+  o.journal_bytes_seal = 0;
+  bus_.emplace(bus::open(directory_ / "levada", o).value());
+  bus_->maintain().value();
 }
 
 double stores::close_and_compare() {

@@ -25,7 +25,8 @@ inline constexpr std::size_t records_per_group = 8192;
 /// std::runtime_error.
 class stores {
  public:
-  /// Makes both in an empty directory.
+  /// Makes both in an empty directory. Nothing is sealed unless `seal` is called, so that both sides hold the
+  /// same rows.
   stores(const std::filesystem::path& directory, std::uint32_t partitions);
 
   [[nodiscard]] levada::bus& bus() noexcept { return *bus_; }
@@ -34,6 +35,10 @@ class stores {
 
   /// Writes this many records to both, in groups. A multiple of `records_per_group`.
   void fill(std::size_t records);
+  /// Moves all that levada holds into segments.
+  void seal();
+  /// Where they are.
+  [[nodiscard]] std::filesystem::path segments() const { return directory_ / "levada" / "segments"; }
   /// Closes both and throws unless they hold rows of the same number and size. Returns levada's transactions
   /// over raw LMDB's.
   double close_and_compare();

@@ -159,6 +159,9 @@ struct replay_options {
   /// Most bytes of encoded records that one step returns; a single larger record is returned alone.
   /// Default: 1 MiB.
   std::size_t bytes_max = std::size_t{1} << 20;
+  /// Whether checksums of sealed records are verified. Without, what the disk has spoilt comes out as wrong
+  /// records; it never makes a program crash. Default: yes.
+  bool verify = true;
 };
 
 }  // namespace levada

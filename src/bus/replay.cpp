@@ -81,6 +81,7 @@ result<void> replay::impl::start() {
 result<record_batch> replay::impl::step(std::uint64_t until) {
   log::batch_builder batch{{.bytes = options_.bytes_max}};
   auto done = source_->read([&](log::log_reader& reader) -> result<void> {
+    reader.verify(options_.verify);
     return options_.partition ? reader.read_partition(*log_, options_.partition->value(), position_, batch)
                               : reader.read_log(*log_, everywhere_, until, not_before_, batch);
   });

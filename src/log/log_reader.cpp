@@ -67,7 +67,7 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
     }
     const std::uint64_t before = from;
     if (part) {
-      auto read = read_part(log, *part, from, out);
+      auto read = read_part(log, *part, from, out, verify_);
       if (!read) return read.error();
       if (*read == sealed_outcome::gone) {
         if (auto again = count_gone(log, &part->where); !again) return again;
@@ -103,7 +103,7 @@ result<void> log_reader::read_log(const log_state& log, log_position& from, std:
     }
     if (from.sequence <= sealed) {
       const std::uint64_t sealed_until = std::min(sealed + 1, until);
-      if (!from.sealed || from.sealed->next() != from.sequence) from.sealed.emplace(from.sequence);
+      if (!from.sealed || from.sealed->next() != from.sequence) from.sealed.emplace(from.sequence, verify_);
       auto read = from.sealed->read(log, sealed_until, not_before, out);
       from.sequence = from.sealed->next();
       if (!read) return read.error();

@@ -35,6 +35,9 @@ class log_reader {
   explicit log_reader(const storage::main_environment& main, catch_up_function catch_up = {}) noexcept
       : main_{main}, catch_up_{std::move(catch_up)} {}
 
+  /// Whether checksums of sealed records are verified; they are unless this says no.
+  void verify(bool whether) noexcept { verify_ = whether; }
+
   /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until
   /// the batch is full. Moves `from` behind what it adds, also when it fails after that. Fails with
   /// `overtaken` where `from` lies before the log's beginning; this and the other calls fail with
@@ -64,6 +67,7 @@ class log_reader {
   const catch_up_function catch_up_;
   std::optional<journal_reader> journal_;
   int gone_ = 0;
+  bool verify_ = true;
 };
 
 }  // namespace levada::log

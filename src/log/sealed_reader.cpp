@@ -27,8 +27,9 @@ struct opened_batch {
   std::shared_ptr<const void> owner;  // what they stand in
 };
 
-result<opened_batch> open_batch(const log_state& log, const file_pointer& file, const batch_view& batch) {
-  if (!storage::verify_batch(batch)) return damaged_batch(log, batch, "wrong checksum");
+result<opened_batch> open_batch(const log_state& log, const file_pointer& file, const batch_view& batch,
+                                bool verify) {
+  if (verify && !storage::verify_batch(batch)) return damaged_batch(log, batch, "wrong checksum");
   std::uint64_t size = 0;
   std::uint64_t count = 0;
   for (const auto& run : batch.runs) {
@@ -77,8 +78,8 @@ records_before count_before(const std::byte* data, const storage::batch_run& run
 
 /// Adds the records of one batch from offset `from` on; false when the builder has no more room.
 result<bool> add_batch(const log_state& log, const file_pointer& file, const batch_view& batch,
-                       std::uint64_t& from, batch_builder& out) {
-  const auto opened = open_batch(log, file, batch);
+                       std::uint64_t& from, batch_builder& out, bool verify) {
+  const auto opened = open_batch(log, file, batch, verify);
   if (!opened) return opened.error();
   const std::byte* data = opened->records;
   for (const auto& run : batch.runs) {
@@ -135,7 +136,7 @@ result<std::optional<batch_view>> first_batch(storage::segment_reader& reader,
 }  // namespace
 
 result<sealed_outcome> read_part(const log_state& log, const sealed_part& part, std::uint64_t& from,
-                                 batch_builder& out) {
+                                 batch_builder& out, bool verify) {
   const auto file = part.segment->open();
   if (!file) return file.error();
   if (!*file) return sealed_outcome::gone;
@@ -146,7 +147,7 @@ result<sealed_outcome> read_part(const log_state& log, const sealed_part& part, 
     if (!batch) return batch.error();
     if (!*batch) break;
     if (out.full()) return sealed_outcome::done;
-    auto added = add_batch(log, *file, **batch, from, out);
+    auto added = add_batch(log, *file, **batch, from, out, verify);
     if (!added) return added.error();
     if (!*added) return sealed_outcome::done;
   }
@@ -171,7 +172,7 @@ result<sealed_outcome> find_time_in_part(const log_state& log, const sealed_part
   for (;; batch = reader->next_in_partition()) {
     if (!batch) return batch.error();
     if (!*batch) break;
-    const auto opened = open_batch(log, *file, **batch);
+    const auto opened = open_batch(log, *file, **batch, true);
     if (!opened) return opened.error();
     const std::byte* data = opened->records;
     for (const auto& run : (*batch)->runs) {
@@ -209,7 +210,7 @@ result<void> sealed_merge::enter_batch(const log_state& log, stream& s,
   s.batch = *batch;
   s.run = 0;
   if (!s.batch) return {};
-  auto opened = open_batch(log, s.file, *s.batch);
+  auto opened = open_batch(log, s.file, *s.batch, verify_);
   if (!opened) return opened.error();
   s.run_data = opened->records;
   s.run_offset = s.batch->key.base_offset;

@@ -24,7 +24,7 @@ enum class sealed_outcome {
 /// behind what it adds, and behind the part when that is through. Fails with `damaged`, naming the offsets
 /// that cannot be read.
 [[nodiscard]] result<sealed_outcome> read_part(const log_state& log, const sealed_part& part,
-                                               std::uint64_t& from, batch_builder& out);
+                                               std::uint64_t& from, batch_builder& out, bool verify = true);
 
 /// Finds the first record of a part, not before offset `from`, with a time at or after `time`, and sets
 /// `from` to it, or to the part's end when there is none.
@@ -35,7 +35,7 @@ enum class sealed_outcome {
 class sealed_merge {
  public:
   /// Begins at the first record whose journal row was `from` or later.
-  explicit sealed_merge(std::uint64_t from) : next_{from} {}
+  explicit sealed_merge(std::uint64_t from, bool verify = true) : next_{from}, verify_{verify} {}
 
   /// The sequence at which `read` goes on.
   [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
@@ -69,6 +69,7 @@ class sealed_merge {
   [[nodiscard]] result<sealed_outcome> advance(const log_state& log, stream& s);
 
   std::uint64_t next_;
+  bool verify_;
   /// What was sealed when the streams were opened: one that ended may go on behind it.
   std::uint64_t started_until_ = 0;
   bool started_ = false;

@@ -207,6 +207,19 @@ TEST_F(GroupState, AddsATopicThatALaterMemberBrings) {
   EXPECT_THAT(owned_by("a"), ElementsAre(0));
 }
 
+TEST_F(GroupState, ForgetsATopicThatIsGoneAndWhoOwnedIt) {
+  state_.join("a", {"t", "u"}, 60s, {{"t", 4}, {"u", 1}}, now_);
+  sync("a");
+  state_.forget_topic("t", now_);
+  EXPECT_FALSE(state_.owns("a", at("t", 0)));
+  EXPECT_TRUE(state_.owns("a", at("u", 0)));
+  EXPECT_FALSE(state_.pending("a")) << "it has nothing to give up";
+  // A new topic of that name, with another number of partitions, belongs to who asks for it.
+  state_.join("b", {"t"}, 60s, {{"t", 2}}, now_);
+  EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 0), at("t", 1)));
+  EXPECT_THAT(sync("a").acquired, IsEmpty());
+}
+
 TEST_F(GroupState, ListsMembersById) {
   join("b");
   join("c");

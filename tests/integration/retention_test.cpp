@@ -305,6 +305,20 @@ TEST_F(DeletingATopic, FreesItsNameAndItsSpace) {
   EXPECT_TRUE(ok(check_store(store())).problems.empty());
 }
 
+TEST_F(DeletingATopic, TellsAConsumerOnceAndLetsItReadItsOtherTopics) {
+  ok(the_bus().declare_topic("orders"));
+  ok(the_bus().declare_topic("other"));
+  auto reader = join("audit", {"orders", "other"});
+  ok(the_bus().publish("other", record{"a"}));
+  ok(the_bus().delete_topic("orders"));
+  const auto told = reader.poll(at_once);
+  ASSERT_THAT(told, fails_with(errc::unknown_topic));
+  EXPECT_THAT(told.error().message(), ::testing::HasSubstr("'orders'"));
+  EXPECT_EQ(poll_all(reader), std::vector<std::string>{"a"});
+  EXPECT_THAT(reader.commit({"orders", partition_id{0}}, offset{0}), fails_with(errc::not_assigned));
+  ok(reader.commit());
+}
+
 TEST_F(DeletingATopic, LeavesRowsInTheJournalThatAnOpeningPassesOver) {
   ok(the_bus().declare_topic("orders"));
   ok(the_bus().declare_topic("other"));
