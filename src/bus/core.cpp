@@ -228,7 +228,8 @@ result<void> core::load() {
   if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
   const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
                                 [](const auto& log) { return log.policy.retention_milliseconds > 0; });
-  if (ages || journal_bytes() >= options_.journal_bytes_seal) maintenance_.wake();
+  if (ages) maintenance_.watch();
+  if (journal_bytes() >= options_.journal_bytes_seal) maintenance_.wake();
   if (options_.logger) {
     options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
                           store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
@@ -247,6 +248,13 @@ result<void> core::load_logs(const storage::catalog& found) {
     for (std::size_t p = 0; p < entry.begins.size(); ++p) {
       log.set_begin(static_cast<std::uint32_t>(p), entry.begins[p]);
     }
+  }
+  for (const auto& entry : found.segments) {
+    const bool needed = std::any_of(entry.parts.begin(), entry.parts.end(), [this](const auto& part) {
+      const auto topic = topics_by_id_.find(part.log);
+      return topic != topics_by_id_.end() && part.end_offset > topic->second->state.begin(part.partition);
+    });
+    if (!needed) ask_for_sweep();
   }
   if (!in_memory()) {
     auto above = remove_stray_segments(store_->segments, found.segments);

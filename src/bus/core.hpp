@@ -267,7 +267,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::atomic<std::uint32_t> next_segment_{1};
   std::mutex dropped_mutex_;
   std::vector<std::filesystem::path> dropped_;
-  std::atomic<bool> sweep_{true};  // what an earlier owner has left
+  std::atomic<bool> sweep_{false};
   std::atomic<std::uint64_t> journal_bytes_{0};
   std::atomic<std::uint64_t> member_number_{0};
   std::atomic<std::int64_t> time_floor_{0};

@@ -202,8 +202,9 @@ clock::steady_time maintenance::next_look() const {
 }
 
 void maintenance::serve() {
-  for (;;) {
-    const std::uint64_t seen = wanted_->signals();
+  for (std::uint64_t seen = 0;;) {
+    wanted_->wait(owner_.time(), seen, next_look());
+    seen = wanted_->signals();
     {
       const std::lock_guard guard{mutex_};
       if (stopping_) return;
@@ -220,29 +221,28 @@ void maintenance::serve() {
     if (!outcome && outcome.error() != errc::closed && owner_.options().logger) {
       owner_.options().logger->error("levada: {}", outcome.error().message());
     }
-    {
-      const std::lock_guard guard{mutex_};
-      outcome_ = std::move(outcome);
-      ++runs_;
-      changed_.notify_all();
-    }
-    wanted_->wait(owner_.time(), seen, next_look());
+    const std::lock_guard guard{mutex_};
+    outcome_ = std::move(outcome);
+    ++runs_;
+    changed_.notify_all();
   }
 }
 
 void maintenance::wake() noexcept {
-  if (owner_.options().maintenance != maintenance_mode::background) return;
   wanted_->signal();
+  watch();
+}
+
+void maintenance::watch() noexcept {
+  if (owner_.options().maintenance != maintenance_mode::background) return;
   const std::lock_guard guard{mutex_};
-  if (stopping_) return;
-  if (!thread_) {
-    try {
-      thread_ = std::make_unique<std::thread>([this] { serve(); });
-    } catch (const std::exception& e) {
-      outcome_ = error{errc::out_of_resources, fmt::format("maintain: no thread: {}", e.what())};
-      ++runs_;
-      changed_.notify_all();
-    }
+  if (stopping_ || thread_) return;
+  try {
+    thread_ = std::make_unique<std::thread>([this] { serve(); });
+  } catch (const std::exception& e) {
+    outcome_ = error{errc::out_of_resources, fmt::format("maintain: no thread: {}", e.what())};
+    ++runs_;
+    changed_.notify_all();
   }
 }
 

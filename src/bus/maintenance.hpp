@@ -32,6 +32,8 @@ class maintenance {
   [[nodiscard]] result<void> run();
   /// To be called when there may be something to do: starts or wakes the thread, if the host wants one.
   void wake() noexcept;
+  /// To be called when there will be something to do as time passes.
+  void watch() noexcept;
   /// Waits until the journal has room for more. Fails with what keeps it from being sealed.
   [[nodiscard]] result<void> wait_for_room();
 
