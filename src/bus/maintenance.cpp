@@ -280,8 +280,9 @@ void maintenance::stop() {
 }
 
 void maintenance::abandon() noexcept {
-  static_cast<void>(
-      thread_.release());  // NOLINT: joining or detaching a thread that is not there is undefined
+  abandoned_ = true;
+  // Joining or detaching a thread that is not there is undefined: given up on purpose.
+  static_cast<void>(thread_.release());  // NOLINT
 }
 
 }  // namespace levada

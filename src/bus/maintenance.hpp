@@ -22,10 +22,12 @@ class core;
 class maintenance {
  public:
   explicit maintenance(core& owner) noexcept : owner_{owner} {}
-  ~maintenance() { stop(); }
+  ~maintenance() {
+    if (!abandoned_) stop();
+  }
   /// Ends the thread, if there is one, and waits for it; wakes who waits for room.
   void stop();
-  /// In a forked child, where the thread does not exist.
+  /// In a forked child, where the thread does not exist, and may have left any lock held.
   void abandon() noexcept;
 
   /// Does all that is due, in the calling thread.
@@ -45,6 +47,7 @@ class maintenance {
   [[nodiscard]] result<void> prune();
 
   core& owner_;
+  bool abandoned_ = false;
   std::mutex working_;  // held by whoever does the work
 
   std::mutex mutex_;  // guards what follows

@@ -321,6 +321,23 @@ TEST_F(Sealing, FailsCleanlyOnAFullDiskWhereverThatStrikesAndGoesOnWhenThereIsRo
   EXPECT_EQ(report.segments, segment_files().size());
 }
 
+TEST_F(Sealing, LeavesItsThreadToTheParentOfAFork) {
+  close();
+  bus_options o = sealing();
+  o.maintenance = maintenance_mode::background;
+  o.journal_bytes_seal = 10'000;
+  open(o);
+  for (int i = 0; i < 20; ++i) ok(the_bus().publish(topic_of("orders"), record{std::string(1'000, 'x')}));
+  child_process child{[&](const auto&) {
+    const bool refused = the_bus().publish("orders", record{"x"}).error() == errc::forked;
+    close();
+    return refused ? 0 : 1;
+  }};
+  EXPECT_EQ(child.wait(), 0);
+  ok(the_bus().publish("orders", record{"y"}));
+  EXPECT_EQ(read_all(ok(the_bus().replay("orders"))).size(), 21U);
+}
+
 TEST_F(Sealing, RefusesABoundBelowTheThreshold) {
   bus_options o = sealing();
   o.journal_bytes_seal = 2;
