@@ -45,6 +45,13 @@ std::uint64_t arguments::number(const std::string& name, std::uint64_t otherwise
   return value;
 }
 
+sealing arguments::seals() {
+  const auto given = text("--sealing");
+  if (!given || *given == "on-call") return sealing::on_call;
+  if (*given == "in-background") return sealing::in_background;
+  throw std::invalid_argument{"sealing is on-call or in-background, not '" + *given + "'"};
+}
+
 planted_fault arguments::planted() {
   const auto given = text("--planted");
   if (!given) return planted_fault::none;

@@ -19,6 +19,8 @@ class arguments {
   [[nodiscard]] std::string positional(const std::string& what);
   [[nodiscard]] std::optional<std::string> text(const std::string& name);
   [[nodiscard]] std::uint64_t number(const std::string& name, std::uint64_t otherwise);
+  /// Takes `--sealing`.
+  [[nodiscard]] sealing seals();
   /// Takes `--planted`.
   [[nodiscard]] planted_fault planted();
   /// Everything must have been asked for.

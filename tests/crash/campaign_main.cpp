@@ -14,8 +14,10 @@ namespace {
 using namespace levada::crash;
 
 constexpr const char* usage =
-    "usage: levada_crash_campaign powercut [--states N] [--seed N] [--operations N] [--planted FAULT]\n"
-    "                                      [--ignore-syncs-of files|directories] [--keep DIR]\n"
+    "usage: levada_crash_campaign powercut [--states N] [--seed N] [--operations N] [--burst-records N]\n"
+    "                                      [--planted FAULT]\n"
+    "                                      [--ignore-syncs-of files|directories|segments|segment-names]\n"
+    "                                      [--keep DIR]\n"
     "       levada_crash_campaign kill9 [--kills N] [--seed N] [--planted FAULT]\n"
     "Exits with 0 when nothing is violated. `levada_victim check DIR/state-N/store DIR/state-N/history`\n"
     "checks a kept state once more.\n";
@@ -25,7 +27,10 @@ ignored_syncs ignored(arguments& given) {
   if (!what) return ignored_syncs::none;
   if (*what == "files") return ignored_syncs::of_files;
   if (*what == "directories") return ignored_syncs::of_directories;
-  throw std::invalid_argument{"syncs are of files or of directories, not of '" + *what + "'"};
+  if (*what == "segments") return ignored_syncs::of_segments;
+  if (*what == "segment-names") return ignored_syncs::of_segment_names;
+  throw std::invalid_argument{"syncs are of files, directories, segments or segment-names, not of '" + *what +
+                              "'"};
 }
 
 int power_cut(arguments& given) {
@@ -33,6 +38,7 @@ int power_cut(arguments& given) {
   options.states = given.number("--states", 10'000);
   options.seed = given.number("--seed", options.seed);
   options.operations = given.number("--operations", options.operations);
+  options.burst_records = given.number("--burst-records", options.burst_records);
   options.planted = given.planted();
   options.ignored = ignored(given);
   options.keep = given.text("--keep");
@@ -48,7 +54,11 @@ int power_cut(arguments& given) {
   });
   std::printf("%s", to_text(summary).c_str());
   if (summary.injected.total() == 0) std::printf("no fault was injected: nothing is shown\n");
-  return summary.states_in_violation == 0 && summary.injected.total() > 0 ? 0 : 1;
+  if (summary.states_in_sealing == 0)
+    std::printf("no cut fell into a sealing: nothing is shown of sealings\n");
+  return summary.states_in_violation == 0 && summary.injected.total() > 0 && summary.states_in_sealing > 0
+             ? 0
+             : 1;
 }
 
 int kill_nine(arguments& given) {
@@ -65,7 +75,8 @@ int kill_nine(arguments& given) {
     std::fflush(stdout);
   });
   std::printf("%s", to_text(summary).c_str());
-  return summary.violations.empty() && summary.kills > 0 ? 0 : 1;
+  if (summary.segments == 0) std::printf("nothing was sealed: nothing is shown of sealings\n");
+  return summary.violations.empty() && summary.kills > 0 && summary.segments > 0 ? 0 : 1;
 }
 
 }  // namespace

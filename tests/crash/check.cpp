@@ -23,6 +23,9 @@ bus_options settings(bool create) {
   bus_options o;
   o.create = create;
   o.map_bytes_max = std::size_t{1} << 30;
+  o.maintenance = maintenance_mode::on_call;
+  o.journal_bytes_seal = 0;
+  o.segment_bytes_min = 20'000;
   return o;
 }
 
@@ -33,7 +36,7 @@ class inspection {
       : directory_{directory}, promised_{promised} {}
 
   std::vector<std::string> run(const check_options& options) {
-    if (promised_.store || std::filesystem::exists(directory_)) examine_file("before opening");
+    if (promised_.store || std::filesystem::exists(directory_)) examine_files("before opening");
     auto opened = bus::open(directory_, settings(!promised_.store));
     if (!opened) {
       violation("open: {}", opened.error().message());
@@ -41,16 +44,29 @@ class inspection {
     }
     bus b = std::move(*opened);
     try {
+      if (options.seal) b.maintain().value();
       compare_objects(b);
       compare_logs(b);
       compare_commits(b);
       compare_queues(b);
-      if (options.use_afterwards) use(b);
+      if (options.use_afterwards) {
+        use(b);
+        if (options.seal) {
+          b.maintain().value();
+          read_again(b, "after sealing");
+          use(b);
+          b.maintain().value();
+        }
+        b.close().value();
+        b = bus::open(directory_, settings(false)).value();
+        read_again(b, "after opening once more");
+      }
       b.close().value();
+      const auto segments = examine_files("after closing");
+      if (segments) examine_names(*segments);
     } catch (const exception& e) {
       violation("a call failed: {}", e.what());
     }
-    examine_file("after closing");
     return std::move(violations_);
   }
 
@@ -62,14 +78,32 @@ class inspection {
     }
   }
 
-  void examine_file(const char* when) {
+  /// Returns how many segments the store has, if that can be told.
+  std::optional<std::uint64_t> examine_files(const char* when) {
     attach_options o;
     o.map_bytes_max = settings(false).map_bytes_max;
     const auto report = check_store(directory_, o);
-    if (!report) return violation("check_store {}: {}", when, report.error().message());
+    if (!report) {
+      violation("check_store {}: {}", when, report.error().message());
+      return std::nullopt;
+    }
     for (const store_problem& p : report->problems) {
       violation("check_store {}: {}: {}", when, p.where, p.what);
     }
+    return report->segments;
+  }
+
+  /// Nothing may pile up: what is not part of the store has been removed.
+  void examine_names(std::uint64_t segments) {
+    std::uint64_t found = 0;
+    for (const auto& file : std::filesystem::directory_iterator{directory_ / "segments"}) {
+      if (file.path().extension() == ".seg") {
+        ++found;
+      } else {
+        violation("'{}' is left among the segments", file.path().filename().string());
+      }
+    }
+    if (found != segments) violation("there are {} files of segments for {} segments", found, segments);
   }
 
   void compare_objects(bus& b) {
@@ -143,6 +177,7 @@ class inspection {
         if (*s <= newest) violation("{}: record {} stands behind record {}", where, *s, newest);
         newest = *s;
         compare_record(r, *s, where);
+        contents_[log][r.partition().value()].push_back(fingerprint(r.key(), r.routing_key(), r.value()));
         in_order_[log].push_back(*s);
       }
     }
@@ -260,23 +295,42 @@ class inspection {
 
   /// A store that has survived can be used.
   void use(bus& b) {
-    const topic t = b.declare_topic("after-the-crash").value();
-    static_cast<void>(t.publish(record{"value"}).value());
+    publish_expecting_the_end(b.declare_topic("after-the-crash").value(), partition_id{0});
     for (const std::string& log : logs_) {
       if (!b.topic(log)) continue;
       const std::uint32_t partitions = b.topic(log)->partitions();
       for (std::uint32_t p = 0; p < partitions; ++p) {
-        const auto receipt = b.topic(log)->publish(partition_id{p}, record{"value"}).value();
-        const std::uint64_t end = ends_[log].at(p).end.value();
-        if (receipt.offset.value() != end) {
-          violation("{} partition {}: the next record has offset {}, the log ended at {}", log, p,
-                    receipt.offset.value(), end);
-        }
+        publish_expecting_the_end(b.topic(log).value(), partition_id{p});
       }
     }
     for (const std::string& queue : queues_) {
       auto taker = b.consume(queue).value();
       if (const auto d = taker.receive(at_once).value()) taker.ack(*d).value();
+    }
+  }
+
+  void publish_expecting_the_end(const topic& t, partition_id where) {
+    const std::string value = make_payload(++used_, 3'000);
+    const auto receipt = t.publish(where, record{value}).value();
+    auto& content = contents_[t.name()][where.value()];
+    if (receipt.offset.value() != content.size()) {
+      violation("{} partition {}: the next record has offset {}, the log ended at {}", t.name(),
+                where.value(), receipt.offset.value(), content.size());
+    }
+    content.push_back(fingerprint({}, {}, value));
+  }
+
+  /// Whatever has been read or published stands where it stood.
+  void read_again(bus& b, const char* when) {
+    for (const auto& [log, before] : contents_) {
+      log_content now;
+      replay pass = b.replay(log).value();
+      for (auto batch = pass.next().value(); !batch.empty(); batch = pass.next().value()) {
+        for (const record_view& r : batch) {
+          now[r.partition().value()].push_back(fingerprint(r.key(), r.routing_key(), r.value()));
+        }
+      }
+      if (now != before) violation("{}: {}, other records are read than before", log, when);
     }
   }
 
@@ -288,6 +342,10 @@ class inspection {
   std::map<std::string, std::vector<partition_info>> ends_;
   std::set<serial> found_;
   std::map<std::string, std::vector<serial>> in_order_;
+  /// Fingerprints by partition, from offset 0 on.
+  using log_content = std::map<std::uint32_t, std::vector<std::uint64_t>>;
+  std::map<std::string, log_content> contents_;
+  serial used_ = 0;
 };
 
 }  // namespace

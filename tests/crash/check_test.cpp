@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -190,10 +193,13 @@ TEST_F(Check, AllowsAMessageBeingSettledToBeMissing) {
 }
 
 TEST_F(Check, FindsARedeliveryWithoutItsFlag) {
-  const auto known = promised();
-  const auto waiting =
-      first(known.records, [](const sent_record& r) { return !r.seen && !r.queues.empty(); });
-  tell(received{"audit", waiting.first});
+  const std::string value = make_payload(nobodys, 10);
+  {
+    bus b = bus::open(directory_ / "store").value();
+    static_cast<void>(b.publish("events", "note.1", record{value}).value());
+  }
+  tell(sending{nobodys, nobodys, "events", "audit", fingerprint("", "note.1", value)});
+  tell(received{"audit", nobodys});
   EXPECT_THAT(violations(), Contains(HasSubstr("was delivered before and is not flagged")));
 }
 
@@ -203,6 +209,34 @@ TEST_F(Check, FindsDeclarationsLostAndDeletionsUndone) {
   const auto found = violations();
   EXPECT_THAT(found, Contains("'topic:ghost:1' is gone"));
   EXPECT_THAT(found, Contains("'queue:work' has come back"));
+}
+
+TEST_F(Check, SealsWhatItComparesAndUses) {
+  const auto files = [&] {
+    const std::filesystem::directory_iterator all{directory_ / "store" / "segments"};
+    return std::distance(begin(all), end(all));
+  };
+  const auto before = files();
+  EXPECT_GT(before, 0);
+  EXPECT_THAT(check_in_child(directory_ / "store", lines_, {.use_afterwards = true, .seal = true}),
+              IsEmpty());
+  EXPECT_GE(files(), before + 2);
+}
+
+TEST_F(Check, FindsASegmentGone) {
+  std::filesystem::remove(directory_ / "store" / "segments" / "00000001.seg");
+  EXPECT_THAT(violations(), Contains(HasSubstr("the file of its segment is missing")));
+}
+
+TEST_F(Check, AllowsWhatASealingCutShortHasLeft) {
+  std::ofstream{directory_ / "store" / "segments" / "000000aa.new"} << "half";
+  std::ofstream{directory_ / "store" / "segments" / "000000ab.seg"} << "half";
+  EXPECT_THAT(violations(), IsEmpty());
+}
+
+TEST_F(Check, FindsAFileLeftAmongTheSegments) {
+  std::ofstream{directory_ / "store" / "segments" / "notes"} << "half";
+  EXPECT_THAT(violations(), Contains("'notes' is left among the segments"));
 }
 
 TEST_F(Check, FindsAStoreGone) {

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t sector_bytes = 512;
 constexpr std::size_t page_bytes = 4096;
+constexpr const char* segments_name = "segments";
 
 /// LMDB's lock file and levada's page of wake-ups: of use only while processes run.
 bool written_through_a_mapping(const fs::path& path) {
@@ -130,10 +131,33 @@ void disk::add(name_change c) {
   name_changes_.push_back(std::move(c));
 }
 
+std::pair<disk::node_id, std::string> disk::place_of(node_id what) const {
+  const auto found =
+      std::find_if(names_.begin(), names_.end(), [&](const auto& entry) { return entry.second == what; });
+  return found == names_.end() ? std::pair{nothing, std::string{}} : found->first;
+}
+
+bool disk::ignores(node_id what) const {
+  const bool directory = nodes_[what].directory;
+  switch (ignored_) {
+    case ignored_syncs::none:
+      return false;
+    case ignored_syncs::of_files:
+      return !directory;
+    case ignored_syncs::of_directories:
+      return directory;
+    case ignored_syncs::of_segments:
+      return !directory && place_of(place_of(what).first).second == segments_name;
+    case ignored_syncs::of_segment_names:
+      return directory && place_of(what).second == segments_name;
+  }
+  return false;
+}
+
 void disk::sync(node_id what) {
+  if (ignores(what)) return;
   node& n = nodes_[what];
   if (n.directory) {
-    if (ignored_ == ignored_syncs::of_directories) return;
     const auto lasts = [&](const name_change& c) { return c.directory == what || c.old_directory == what; };
     for (const name_change& c : name_changes_) {
       if (lasts(c)) apply(c, durable_names_);
@@ -141,7 +165,6 @@ void disk::sync(node_id what) {
     name_changes_.erase(std::remove_if(name_changes_.begin(), name_changes_.end(), lasts),
                         name_changes_.end());
   } else {
-    if (ignored_ == ignored_syncs::of_files) return;
     for (const change& c : n.changes) apply(c, n.durable);
     n.changes.clear();
   }
@@ -198,8 +221,7 @@ void disk::apply(const operation& o) {
     case operation::what::write:
       return add(change{.offset = o.offset, .data = o.data}, by_inode());
     case operation::what::durable_write:
-      return add(change{.offset = o.offset, .data = o.data, .durable = ignored_ != ignored_syncs::of_files},
-                 by_inode());
+      return add(change{.offset = o.offset, .data = o.data, .durable = !ignores(by_inode())}, by_inode());
     case operation::what::truncate:
       return add(change{.offset = o.offset, .truncation = true}, by_inode());
     case operation::what::sync:

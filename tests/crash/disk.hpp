@@ -77,6 +77,10 @@ enum class ignored_syncs {
   none,
   of_files,
   of_directories,
+  /// Files in a directory named "segments".
+  of_segments,
+  /// Such a directory itself.
+  of_segment_names,
 };
 
 class disk {
@@ -130,6 +134,10 @@ class disk {
   void add(change c, node_id to);
   void add(name_change c);
   void sync(node_id what);
+  /// Whether its syncs are taken for nothing.
+  [[nodiscard]] bool ignores(node_id what) const;
+  /// The name that it has now, and the directory that this is in; nothing if it has none.
+  [[nodiscard]] std::pair<node_id, std::string> place_of(node_id what) const;
   static void apply(const change& c, std::string& content);
   static void apply(const name_change& c, names& to);
   void collect(const names& which, node_id from, const std::filesystem::path& path,

@@ -279,6 +279,43 @@ TEST_F(SimulatedDisk, IgnoredSyncsOfDirectoriesLeaveNamesPending) {
   EXPECT_THAT(names(), UnorderedElementsAre(ElementsAre("file"), ElementsAre("file", "made")));
 }
 
+/// A directory named "segments" with a file written and synced under another name, and one beside it.
+std::vector<operation> sealing_calls() {
+  operation elsewhere = writing(0, "new");
+  elsewhere.inode = 5;
+  return {on_path(what::make_directory, "segments"),
+          sync_of(root_inode),
+          opening_of("segments", 3, O_RDONLY),
+          opening_of("segments/1.new", 4),
+          [] {
+            operation o = writing(0, "new");
+            o.inode = 4;
+            return o;
+          }(),
+          sync_of(4),
+          on_path(what::rename, "segments/1.new", "segments/1.seg"),
+          sync_of(3),
+          opening_of("beside", 5),
+          elsewhere,
+          sync_of(5),
+          sync_of(root_inode)};
+}
+
+TEST_F(SimulatedDisk, IgnoredSyncsOfSegmentsLeaveTheirWritesPending) {
+  with_file("old", ignored_syncs::of_segments);
+  do_all(sealing_calls());
+  EXPECT_THAT(contents("segments/1.seg"), UnorderedElementsAre("", std::string(3, '\0'), "new"));
+  EXPECT_THAT(contents("beside"), ElementsAre("new"));
+}
+
+TEST_F(SimulatedDisk, IgnoredSyncsOfTheNamesOfSegmentsLeaveThesePending) {
+  with_file("old", ignored_syncs::of_segment_names);
+  do_all(sealing_calls());
+  EXPECT_THAT(contents("segments/1.seg"), UnorderedElementsAre(std::nullopt, "new"));
+  EXPECT_THAT(contents("segments/1.new"), UnorderedElementsAre(std::nullopt, "new"));
+  EXPECT_THAT(contents("beside"), ElementsAre("new"));
+}
+
 TEST_F(SimulatedDisk, MappedFilesHoldAnythingInTheirRightSize) {
   disk_image image;
   image.nodes["signal"].content = std::string(64, 's');

@@ -87,6 +87,8 @@ event read_event(words& w) {
   }
   if (kind == "committing") return read_commit<committing>(w);
   if (kind == "committed") return read_commit<committed>(w);
+  if (kind == "maintaining") return maintaining{};
+  if (kind == "maintained") return maintained{};
   if (kind == "received") return read_message<received>(w);
   if (kind == "settling") return read_message<settling>(w);
   if (kind == "settled") return read_message<settled>(w);
@@ -118,6 +120,8 @@ std::string to_line(const event& e) {
                         },
                         [&](const committing& c) { return commit("committing", c); },
                         [&](const committed& c) { return commit("committed", c); },
+                        [](const maintaining&) { return std::string{"maintaining"}; },
+                        [](const maintained&) { return std::string{"maintained"}; },
                         [&](const received& m) { return message("received", m); },
                         [&](const settling& m) { return message("settling", m); },
                         [&](const settled& m) { return message("settled", m); },

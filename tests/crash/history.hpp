@@ -64,6 +64,10 @@ struct committed {
   std::uint32_t partition = 0;
   std::uint64_t next = 0;
 };
+/// `bus::maintain` is about to be called.
+struct maintaining {};
+/// It has returned.
+struct maintained {};
 /// A message was delivered.
 struct received {
   std::string queue;
@@ -80,7 +84,7 @@ struct settled {
 };
 
 using event = std::variant<opening, opened, declaring, declared, deleting, deleted, sending, stored,
-                           committing, committed, received, settling, settled>;
+                           committing, committed, maintaining, maintained, received, settling, settled>;
 
 /// Without the end of the line.
 [[nodiscard]] std::string to_line(const event& e);

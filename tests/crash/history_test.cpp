@@ -25,6 +25,8 @@ const history every_kind = {
     "stored 7 orders 1 40",
     "committing readers orders 1 41",
     "committed readers orders 1 41",
+    "maintaining",
+    "maintained",
     "received work 7",
     "settling work 7",
     "settled work 7",

@@ -5,11 +5,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <random>
+#include <set>
+#include <string>
+#include <system_error>
 
 #include <support/child_process.hpp>
 #include <support/temporary_directory.hpp>
@@ -18,6 +23,7 @@ namespace levada::crash {
 namespace {
 
 constexpr std::size_t violations_max = 30;
+constexpr std::size_t lines_until_maintenance = 500;
 
 /// Not sleeping, which would end at a tick of the clock.
 void stay_busy(std::chrono::microseconds time) {
@@ -42,7 +48,9 @@ class kills {
       if (summary_.kills % options_.kills_per_store == 0) begin_store();
       ++run_;
       const int code = run_and_kill();
-      auto found = check_in_child(*root_ / "store", lines_);
+      const auto left = names_of_segments();
+      auto found = check_in_child(*root_ / "store", lines_, {.seal = random_() % 2 == 0});
+      note_segments(left);
       if (code != 128 + SIGKILL)
         found.push_back(fmt::format("the victim ended by itself, with code {}", code));
       note(found);
@@ -55,6 +63,7 @@ class kills {
   void begin_store() {
     root_.emplace();
     lines_.clear();
+    segments_.clear();
     run_ = 0;
     ++summary_.stores;
   }
@@ -68,9 +77,11 @@ class kills {
     victim.operations = operations_without_end;
     victim.operations_per_life = 40;
     victim.threads = options_.planted == planted_fault::none && random_() % 2 == 0 ? 3 : 1;
+    victim.seals = random_() % 2 == 0 ? sealing::on_call : sealing::in_background;
     victim.planted = options_.planted;
     // The store is made between the first line and the second.
     const std::uint64_t wanted = run_ == 1 && random_() % 4 != 0 ? 1 : 1 + random_() % 300;
+    const bool in_maintenance = wanted > 1 && random_() % 2 == 0;
     const std::chrono::microseconds delay{random_() % 2 == 0 ? 0 : random_() % 2'000};
 
     test::child_process child{[&](const std::function<void(const std::string&)>& say) {
@@ -85,6 +96,11 @@ class kills {
     };
     const std::size_t before = lines_.size();
     while (!ended && lines_.size() < before + wanted) take_line();
+    if (in_maintenance) {
+      const std::string line = to_line(maintaining{});
+      const std::size_t at_most = lines_.size() + lines_until_maintenance;
+      while (!ended && lines_.back() != line && lines_.size() < at_most) take_line();
+    }
     stay_busy(delay);
     child.kill(SIGKILL);
     while (!ended) take_line();
@@ -93,6 +109,24 @@ class kills {
     if (run_ == 1 && told <= 1) ++summary_.kills_in_creation;
     if (told > 0 && announces(lines_.back())) ++summary_.kills_in_operation;
     return code;
+  }
+
+  [[nodiscard]] std::set<std::string> names_of_segments() const {
+    std::set<std::string> names;
+    std::error_code none_yet;
+    for (const auto& file : std::filesystem::directory_iterator{*root_ / "store" / "segments", none_yet}) {
+      names.insert(file.path().filename().string());
+    }
+    return names;
+  }
+
+  /// `left` is what the kill left; the check has removed what is not part of the store.
+  void note_segments(const std::set<std::string>& left) {
+    const auto now = names_of_segments();
+    for (const std::string& name : left) summary_.segments += segments_.contains(name) ? 0 : 1;
+    const bool removed = !std::includes(now.begin(), now.end(), left.begin(), left.end());
+    summary_.kills_in_sealing += removed ? 1 : 0;
+    segments_ = now;
   }
 
   void note(const std::vector<std::string>& found) {
@@ -112,6 +146,8 @@ class kills {
   kill_summary summary_;
   std::optional<test::temporary_directory> root_;
   history lines_;
+  /// Names, as of the end of the last check.
+  std::set<std::string> segments_;
   std::uint32_t run_ = 0;
 };
 
@@ -123,10 +159,13 @@ kill_summary run_kills(const kill_options& options, const kill_progress& progres
 
 std::string to_text(const kill_summary& s) {
   std::string text = fmt::format(
-      "{} kills of {} stores, {} while the store was being made, {} with an operation under way\n"
+      "{} kills of {} stores, {} while the store was being made, {} with an operation under way, {} with a "
+      "segment not completed\n"
+      "segments written: {}\n"
       "checked: {}\n"
       "violations: after {} kills\n",
-      s.kills, s.stores, s.kills_in_creation, s.kills_in_operation, to_text(s.checked), s.kills_in_violation);
+      s.kills, s.stores, s.kills_in_creation, s.kills_in_operation, s.kills_in_sealing, s.segments,
+      to_text(s.checked), s.kills_in_violation);
   for (const std::string& v : s.violations) text += "  " + v + "\n";
   return text;
 }

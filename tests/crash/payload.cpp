@@ -2,30 +2,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
 
 namespace levada::crash {
 namespace {
 
-/// The byte at `at` of the filling (splitmix64, eight bytes a step).
-char filling(serial s, std::size_t at) noexcept {
-  std::uint64_t x = s + 0x9E3779B97F4A7C15ULL * (at / 8 + 1);
+/// The how-manieth eight bytes of the filling (splitmix64).
+std::uint64_t filling(serial s, std::uint64_t word) noexcept {
+  std::uint64_t x = s + 0x9E3779B97F4A7C15ULL * (word + 1);
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  x ^= x >> 31;
-  return static_cast<char>(x >> (8 * (at % 8)));
+  return x ^ (x >> 31);
+}
+
+/// Each step is one-to-one, so that one changed word always shows.
+void mix(std::uint64_t& hash, std::uint64_t word) noexcept {
+  hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+  hash ^= hash >> 32;
 }
 
 void mix(std::uint64_t& hash, std::string_view bytes) noexcept {
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-  hash = (hash ^ bytes.size()) * 0x100000001B3ULL;
+  mix(hash, bytes.size());
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), sizeof(std::uint64_t)))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), std::min(bytes.size(), sizeof word));
+    mix(hash, word);
+  }
 }
 
 }  // namespace
 
 std::string make_payload(serial s, std::size_t bytes) {
   std::string payload = fmt::format("{}:{}:", s, bytes);
-  while (payload.size() < bytes) payload.push_back(filling(s, payload.size()));
+  payload.reserve(bytes);
+  for (std::uint64_t next = 0; payload.size() < bytes; ++next) {
+    const std::uint64_t word = filling(s, next);
+    char part[sizeof word];
+    std::memcpy(part, &word, sizeof word);
+    payload.append(part, std::min(sizeof word, bytes - payload.size()));
+  }
   return payload;
 }
 

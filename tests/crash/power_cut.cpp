@@ -3,6 +3,7 @@
 #include <crash/check.hpp>
 #include <crash/recorder.hpp>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -65,6 +66,57 @@ struct moments {
   std::vector<std::size_t> all;
   std::vector<std::size_t> pending;
   std::vector<std::size_t> in_creation;
+  std::vector<std::size_t> in_sealing;
+  std::vector<std::size_t> in_erasing;
+  std::uint64_t sealings = 0;
+  std::uint64_t segments = 0;
+};
+
+/// Follows the sealings of a recording, call by call.
+class sealing_watch {
+ public:
+  void see(const operation& o) {
+    switch (o.kind) {
+      case operation::what::open:
+        if (o.path.filename() == "segments") directory_ = o.inode;
+        if ((o.flags & O_CREAT) != 0 && o.path.extension() == ".new") {
+          commits_left_ = commits;
+          done_ = sealings_;
+        }
+        break;
+      case operation::what::rename:
+        if (o.target.extension() == ".seg") ++named_;
+        break;
+      case operation::what::sync:
+        if (o.inode == directory_ && named_ > 0) {
+          ++sealings_;
+          segments_ += std::exchange(named_, 0);
+        }
+        break;
+      case operation::what::durable_write:
+        // LMDB ends a commit to the main file with one.
+        if (commits_left_ > 0 && named_ == 0 && sealings_ > done_) --commits_left_;
+        if (commits_left_ == 0) done_ = sealings_;
+        break;
+      default:
+        break;
+    }
+  }
+  [[nodiscard]] bool under_way() const noexcept { return commits_left_ > 0; }
+  /// After the commit that names the segments, or about then.
+  [[nodiscard]] bool erasing() const noexcept { return under_way() && commits_left_ < commits; }
+  [[nodiscard]] std::uint64_t sealings() const noexcept { return sealings_; }
+  [[nodiscard]] std::uint64_t segments() const noexcept { return segments_; }
+
+ private:
+  /// That name the segments and erase rows; a large journal takes more.
+  static constexpr int commits = 3;
+  std::uint64_t directory_ = 0;
+  std::uint64_t named_ = 0;  // and not synced
+  std::uint64_t sealings_ = 0;
+  std::uint64_t done_ = 0;  // whose commits have come
+  std::uint64_t segments_ = 0;
+  int commits_left_ = 0;
 };
 
 moments find_moments(const recorded_run& run, ignored_syncs ignored) {
@@ -72,6 +124,7 @@ moments find_moments(const recorded_run& run, ignored_syncs ignored) {
   disk d{run.before, ignored};
   const std::string made_line = to_line(opened{});
   bool made = std::find(run.earlier.begin(), run.earlier.end(), made_line) != run.earlier.end();
+  sealing_watch seals;
   for (std::size_t i = 0; i < run.operations.size(); ++i) {
     const operation& o = run.operations[i];
     d.apply(o);
@@ -81,7 +134,12 @@ moments find_moments(const recorded_run& run, ignored_syncs ignored) {
     if (d.pending() > 0 || writing) found.pending.push_back(i);
     made = made || (o.kind == operation::what::line && o.data == made_line);
     if (!made) found.in_creation.push_back(i);
+    seals.see(o);
+    if (seals.under_way()) found.in_sealing.push_back(i);
+    if (seals.erasing()) found.in_erasing.push_back(i);
   }
+  found.sealings = seals.sealings();
+  found.segments = seals.segments();
   return found;
 }
 
@@ -90,6 +148,8 @@ std::vector<std::size_t> choose_moments(const moments& from, std::uint64_t count
   while (chosen.size() < count) {
     const auto* group = &from.pending;
     if (random() % 10 == 0) group = &from.all;
+    if (random() % 4 == 0 && !from.in_sealing.empty()) group = &from.in_sealing;
+    if (random() % 6 == 0 && !from.in_erasing.empty()) group = &from.in_erasing;
     if (random() % 8 == 0 && !from.in_creation.empty()) group = &from.in_creation;
     if (group->empty()) group = &from.all;
     chosen.push_back((*group)[random() % group->size()]);
@@ -114,11 +174,16 @@ class power_cuts {
       victim_options victim;
       victim.seed = options_.seed * 1'000'000 + pair;
       victim.operations = options_.operations;
+      victim.burst_records = options_.burst_records;
       victim.planted = options_.planted;
       victim.threads = options_.planted == planted_fault::none && pair % 2 == 1 ? 3 : 1;
+      // Each kind with one thread and with three, in first recordings and in second ones.
+      const bool background_first = pair % 4 == 1 || pair % 4 == 2;
+      victim.seals = background_first ? sealing::in_background : sealing::on_call;
       const auto middle = cut(record_run({}, {}, victim));
       if (summary_.states >= options_.states || !middle) continue;
       victim.run = 2;
+      victim.seals = background_first ? sealing::on_call : sealing::in_background;
       victim.seed += 500'000;
       static_cast<void>(cut(record_run(middle->image, middle->lines, victim)));
     }
@@ -131,6 +196,8 @@ class power_cuts {
     ++summary_.recordings;
     summary_.operations += run.operations.size();
     const moments possible = find_moments(run, options_.ignored);
+    summary_.sealings += possible.sealings;
+    summary_.segments += possible.segments;
     const auto count = std::min(options_.states_per_recording, options_.states - summary_.states);
     disk d{run.before, options_.ignored};
     history lines = run.earlier;
@@ -153,6 +220,8 @@ class power_cuts {
       summary_.states_with_faults += injected.total() > 0 ? 1 : 0;
       summary_.states_in_creation +=
           std::binary_search(possible.in_creation.begin(), possible.in_creation.end(), moment) ? 1 : 0;
+      summary_.states_in_sealing +=
+          std::binary_search(possible.in_sealing.begin(), possible.in_sealing.end(), moment) ? 1 : 0;
       const bool holds = examine(state);
       if (progress_) progress_(summary_);
       // Each has the same chance to become the one that is gone on from.
@@ -164,7 +233,8 @@ class power_cuts {
   bool examine(const cut_state& state) {
     const test::temporary_directory root;
     state.image.write_to(root.path());
-    const auto found = check_in_child(root / store_name, state.lines, {.use_afterwards = true});
+    const auto found = check_in_child(root / store_name, state.lines,
+                                      {.use_afterwards = true, .seal = summary_.states % 2 == 0});
     if (found.empty()) return true;
     ++summary_.states_in_violation;
     if (summary_.violations.size() < violations_max) {
@@ -199,15 +269,17 @@ power_cut_summary run_power_cuts(const power_cut_options& options, const power_c
 std::string to_text(const power_cut_summary& s) {
   const faults& f = s.injected;
   std::string text = fmt::format(
-      "{} states of {} recordings ({} calls and lines), {} with faults, {} while the store was being made\n"
+      "{} states of {} recordings ({} calls and lines), {} with faults, {} while the store was being made, "
+      "{} during a sealing\n"
+      "sealings recorded: {} of {} segments\n"
       "faults injected: {} ({} writes lost, {} torn, {} left as zeros, {} truncations lost, {} names lost) "
       "and "
       "{} mapped files scribbled\n"
       "checked: {}\n"
       "violations: in {} states\n",
-      s.states, s.recordings, s.operations, s.states_with_faults, s.states_in_creation, f.total(),
-      f.writes_lost, f.writes_torn, f.writes_left_as_zeros, f.truncations_lost, f.names_lost,
-      f.mapped_files_scribbled, to_text(s.checked), s.states_in_violation);
+      s.states, s.recordings, s.operations, s.states_with_faults, s.states_in_creation, s.states_in_sealing,
+      s.sealings, s.segments, f.total(), f.writes_lost, f.writes_torn, f.writes_left_as_zeros,
+      f.truncations_lost, f.names_lost, f.mapped_files_scribbled, to_text(s.checked), s.states_in_violation);
   for (const std::string& v : s.violations) text += "  " + v + "\n";
   return text;
 }

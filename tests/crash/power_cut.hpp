@@ -22,6 +22,8 @@ struct power_cut_options {
   /// How many of them come from one recording.
   std::uint64_t states_per_recording = 25;
   std::uint64_t operations = 120;
+  /// See `victim_options`.
+  std::uint64_t burst_records = 20;
   planted_fault planted = planted_fault::none;
   ignored_syncs ignored = ignored_syncs::none;
   /// Where violating states and their histories are kept, to be looked into.
@@ -36,6 +38,12 @@ struct power_cut_summary {
   std::uint64_t states_with_faults = 0;
   /// Before the store was there for good.
   std::uint64_t states_in_creation = 0;
+  /// Sealings that the recordings contain, and the segments that these wrote.
+  std::uint64_t sealings = 0;
+  std::uint64_t segments = 0;
+  /// Between a segment's first call and the third commit after its name was synced: about when the rows that
+  /// it replaces are gone.
+  std::uint64_t states_in_sealing = 0;
   faults injected;
   /// What the states were compared with, all together.
   acknowledgements checked;
@@ -48,8 +56,9 @@ struct power_cut_summary {
 using power_cut_progress = std::function<void(const power_cut_summary&)>;
 
 /// Recordings come in pairs: one that begins with nothing, and one of a second run on a state that a power
-/// cut in the first has left. Half of the pairs have three publishing threads. Must not be called while
-/// other threads run. Throws `std::logic_error` when the recording is not complete.
+/// cut in the first has left. Half of the pairs have three publishing threads; in each pair, one recording
+/// has a thread that seals. Must not be called while other threads run. Throws `std::logic_error` when the
+/// recording is not complete.
 [[nodiscard]] power_cut_summary run_power_cuts(const power_cut_options& options,
                                                const power_cut_progress& progress = {});
 

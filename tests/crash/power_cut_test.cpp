@@ -22,6 +22,9 @@ TEST_P(PowerCut, LosesNothingAcknowledgedAndLeavesAStoreThatOpens) {
   EXPECT_EQ(summary.states_in_violation, 0U) << to_text(summary);
   // What would show that nothing was shown.
   EXPECT_GT(summary.states_in_creation, 0U);
+  EXPECT_GT(summary.sealings, 10U) << to_text(summary);
+  EXPECT_GT(summary.segments, summary.sealings) << to_text(summary);
+  EXPECT_GT(summary.states_in_sealing, 10U) << to_text(summary);
   EXPECT_GT(summary.states_with_faults, 30U) << to_text(summary);
   EXPECT_GT(summary.injected.writes_lost, 0U);
   EXPECT_GT(summary.injected.writes_torn, 0U);
@@ -46,6 +49,18 @@ TEST(PlantedFault, IgnoredSyncsOfDirectoriesLoseTheStoreInAPowerCut) {
   const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_directories});
   EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
   EXPECT_THAT(summary.violations, Contains(HasSubstr("there is none"))) << to_text(summary);
+}
+
+TEST(PlantedFault, IgnoredSyncsOfSegmentsLoseRecordsInAPowerCut) {
+  const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_segments});
+  EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
+  EXPECT_THAT(summary.violations, Contains(HasSubstr("segment"))) << to_text(summary);
+}
+
+TEST(PlantedFault, IgnoredSyncsOfTheNamesOfSegmentsLoseRecordsInAPowerCut) {
+  const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_segment_names});
+  EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
+  EXPECT_THAT(summary.violations, Contains(HasSubstr("segment"))) << to_text(summary);
 }
 
 }  // namespace

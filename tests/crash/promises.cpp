@@ -44,6 +44,8 @@ struct reader {
     state.acknowledged = c.next;
     state.unknown.clear();
   }
+  void operator()(const maintaining&) const {}
+  void operator()(const maintained&) const {}
   void operator()(const received& m) const {
     p.messages[{m.queue, m.record}].received = true;
     const auto sent = p.records.find(m.record);

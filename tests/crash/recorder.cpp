@@ -37,6 +37,7 @@ struct recording {
   std::mutex mutex;
   std::string root;  // with a slash at its end
   std::set<std::pair<dev_t, ino_t>> inodes;
+  std::set<int> syncing;  // descriptors that were to be opened with O_DSYNC
   std::vector<operation> operations;
 };
 recording& record() {
@@ -142,9 +143,13 @@ int call_open(int directory, const char* path, int flags, Call call) {
   operation o;
   o.kind = operation::what::open;
   o.path = below_root(directory, path);
-  // The descriptor keeps its flags, from which a write tells that it is durable.
-  const int fd = call(flags);
+  const int fd = call(o.path.empty() ? flags : without_sync);
   const int why = errno;
+  if ((flags & O_DSYNC) != 0) {
+    record().syncing.insert(fd);
+  } else {
+    record().syncing.erase(fd);
+  }
   if (fd >= 0 && !o.path.empty()) {
     struct stat info {};
     if (::fstat(fd, &info) == 0) {
@@ -174,7 +179,7 @@ ssize_t call_write(int fd, const struct iovec* parts, int count, off_t offset, C
   const ssize_t written = call();
   const int why = errno;
   if (written > 0) {
-    o.kind = (flags & O_DSYNC) != 0 ? operation::what::durable_write : operation::what::write;
+    o.kind = record().syncing.contains(fd) ? operation::what::durable_write : operation::what::write;
     o.offset = static_cast<std::uint64_t>(offset);
     auto left = static_cast<std::size_t>(written);
     for (int i = 0; i < count && left > 0; ++i) {
@@ -227,6 +232,7 @@ void recorder::start(const std::filesystem::path& root) {
   const std::lock_guard guard{record().mutex};
   record().root = std::filesystem::canonical(root).string() + "/";
   record().inodes.clear();
+  record().syncing.clear();
   record().operations.clear();
   current.store(mode::recording);
 }

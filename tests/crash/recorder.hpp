@@ -6,9 +6,10 @@
 /// functions anew, so the program must be linked with its symbols exported (ENABLE_EXPORTS).
 ///
 /// What it does not see: writes through mappings, system calls made past libc, and what libc does inside
-/// itself, such as `fopen`. Whoever replays a recording therefore compares the outcome with the real files.
-/// Calls that it sees and that `disk` cannot replay, such as `link`, are recorded as unknown. `syncfs`,
-/// `sync` and `msync` are taken for nothing, which makes the simulated disk keep less than a real one.
+/// itself, such as `fopen`, and the copying of descriptors. Whoever replays a recording therefore compares
+/// the outcome with the real files. Calls that it sees and that `disk` cannot replay, such as `link`, are
+/// recorded as unknown. `syncfs`, `sync` and `msync` are taken for nothing, which makes the simulated disk
+/// keep less than a real one.
 
 #include <cstdint>
 #include <filesystem>
@@ -47,8 +48,8 @@ class recorder {
  public:
   recorder() = delete;
 
-  /// Records calls below `root`, an existing directory, until `stop`. Syncs are recorded and not made: the
-  /// disk is a simulated one.
+  /// Records calls below `root`, an existing directory, until `stop`. Syncs are recorded and not made,
+  /// nor are those that a write brings with it: the disk is a simulated one.
   static void start(const std::filesystem::path& root);
   /// Records a line of the history, between the calls made before and after.
   static void note(const std::string& line);

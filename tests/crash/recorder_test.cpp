@@ -1,6 +1,7 @@
 #include <crash/recorder.hpp>
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,7 +10,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include <crash/disk.hpp>
 #include <levada/levada.hpp>
@@ -19,6 +23,8 @@ namespace levada::crash {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
 using what = operation::what;
 
 std::ptrdiff_t count(const std::vector<operation>& operations, what kind) {
@@ -144,6 +150,44 @@ TEST_F(Recorder, SeesTheCallsThatLiblmdbMakesForABus) {
   EXPECT_GT(count(operations, what::sync), 0);
   EXPECT_GT(count(operations, what::durable_write), 0);
   EXPECT_EQ(count(operations, what::rename), 1);
+}
+
+TEST_F(Recorder, SeesTheCallsOfASealing) {
+  {
+    bus_options settings;
+    settings.maintenance = maintenance_mode::on_call;
+    settings.journal_bytes_seal = 0;
+    bus b = bus::open((*this)("store"), settings).value();
+    const topic orders = b.declare_topic("orders").value();
+    static_cast<void>(orders.publish(record{"value"}).value());
+    // What a crash might have left at the next segment's name.
+    ::close(open_file("store/segments/00000001.new"));
+    b.maintain().value();
+  }
+  const auto operations = recorder::stop();
+  EXPECT_EQ(difference(operations, root()), "");
+
+  // Its calls, in order and by their names.
+  std::map<std::uint64_t, std::string> names;
+  std::vector<std::string> calls;
+  const auto note = [&](const char* call, const std::string& name) {
+    if (name.find("/segments") == std::string::npos) return;
+    const std::string text = std::string{call} + " " + name;
+    if (calls.empty() || calls.back() != text) calls.push_back(text);
+  };
+  for (const operation& o : operations) {
+    if (o.kind == what::open) names[o.inode] = o.path.string();
+    if (o.kind == what::open && (o.flags & O_CREAT) != 0) note("open", o.path.string());
+    if (o.kind == what::remove) note("remove", o.path.string());
+    if (o.kind == what::write) note("write", names[o.inode]);
+    if (o.kind == what::sync) note("sync", names[o.inode]);
+    if (o.kind == what::rename) note("rename", o.path.string());
+    if (o.kind == what::rename) note("to", o.target.string());
+  }
+  const std::string file = "store/segments/00000001.new";
+  EXPECT_THAT(calls, ElementsAre(HasSubstr("sync .store.levada-new-"), "open " + file, "remove " + file,
+                                 "open " + file, "write " + file, "sync " + file, "rename " + file,
+                                 "to store/segments/00000001.seg", "sync store/segments"));
 }
 
 TEST_F(Recorder, WriteThroughAMappingShowsAsADifference) {

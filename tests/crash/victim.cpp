@@ -28,6 +28,8 @@ constexpr const char* group_name = "readers";
 constexpr const char* exchange_name = "events";
 constexpr std::uint32_t exchange_partitions = 2;
 constexpr const char* passing_queue = "passing";
+constexpr std::size_t operations_per_maintenance = 12;
+constexpr std::uint32_t publications_per_maintenance = 4;
 
 struct topic_layout {
   const char* name;
@@ -93,6 +95,9 @@ class producer {
         return publish_one();
     }
   }
+  void publish_large(std::size_t records) {
+    publish_batch_of(records, [this] { return large_size(); });
+  }
   [[nodiscard]] serial next() const noexcept { return next_; }
 
  private:
@@ -102,13 +107,14 @@ class producer {
       case 0:
         return 2'009 + dice_.roll(18'000);
       case 1:
-        return dice_.once_in(4) ? 60'000 + dice_.roll(60'000) : 1'900 + dice_.roll(200);
+        return dice_.once_in(4) ? large_size() : 1'900 + dice_.roll(200);
       case 2:
         return 500 + dice_.roll(1'500);
       default:
         return dice_.roll(200);
     }
   }
+  std::size_t large_size() { return 60'000 + dice_.roll(60'000); }
   std::string some_key() { return fmt::format("k{}", dice_.roll(9)); }
 
   void tell_sending(serial s, serial batch, const std::string& log, const std::string& queues,
@@ -155,14 +161,19 @@ class producer {
   }
 
   void publish_batch_of_some() {
+    publish_batch_of(1 + dice_.roll(12), [this] { return some_size(); });
+  }
+
+  template <class Size>
+  void publish_batch_of(std::size_t records, Size size) {
     const topic_layout& layout = layouts[dice_.roll(std::size(layouts))];
     const topic t = bus_.topic(layout.name).value();
     publish_batch batch = t.make_batch();
     const serial first = next_;
     std::vector<std::pair<serial, publish_batch::slot>> added;
-    for (std::size_t left = 1 + dice_.roll(12); left > 0; --left) {
+    for (; records > 0; --records) {
       const serial s = next_++;
-      record r{make_payload(s, some_size())};
+      record r{make_payload(s, size())};
       if (dice_.once_in(2)) r.key(some_key());
       tell_sending(s, first, t.name(), "-", r);
       added.emplace_back(s, batch.add(r).value());
@@ -321,7 +332,7 @@ class reader {
   const planted_fault planted_;
 };
 
-/// What the other threads do: publish until told to stop.
+/// What the other threads do: publish as often as they may, until told to stop.
 class crowd {
  public:
   crowd(bus& b, teller& out, const victim_options& options, std::vector<serial>& next) {
@@ -329,7 +340,11 @@ class crowd {
       threads_.emplace_back([this, &b, &out, &options, &next, i] {
         try {
           producer p{b, out, dice{options.seed * 1'000 + i}, next[i], planted_fault::none};
-          while (!stop_.load(std::memory_order_relaxed)) p.publish_something();
+          for (std::uint32_t done = 0;; ++done) {
+            allowed_.wait(done);
+            if (stop_.load()) break;
+            p.publish_something();
+          }
           next[i] = p.next();
         } catch (...) {
           const std::lock_guard guard{mutex_};
@@ -342,6 +357,11 @@ class crowd {
   crowd(const crowd&) = delete;
   crowd& operator=(const crowd&) = delete;
 
+  /// Each may publish so many times more.
+  void allow(std::uint32_t times) {
+    allowed_ += times;
+    allowed_.notify_all();
+  }
   /// Throws what ended one of them early.
   void stop() {
     join();
@@ -350,16 +370,38 @@ class crowd {
 
  private:
   void join() {
-    stop_.store(true, std::memory_order_relaxed);
+    stop_.store(true);
+    allow(1);
     for (std::thread& t : threads_) t.join();
     threads_.clear();
   }
 
   std::atomic<bool> stop_{false};
+  std::atomic<std::uint32_t> allowed_{0};
   std::mutex mutex_;
   std::exception_ptr failure_;
   std::vector<std::thread> threads_;
 };
+
+/// A journal that is sealed again and again. In some runs all topics get segments of their own, in
+/// others few do.
+bus_options settings_of(const victim_options& options) {
+  constexpr std::size_t seal_from[] = {0, 0, 8'000};
+  constexpr std::size_t own_from[] = {1, 20'000, 20'000, 100'000};
+  dice d{options.seed * 1'000 + 888};
+  bus_options settings;
+  settings.map_bytes_max = std::size_t{1} << 30;
+  settings.segment_bytes_min = own_from[d.roll(std::size(own_from))];
+  if (options.seals == sealing::in_background) {
+    settings.journal_bytes_seal = 20'000;
+    settings.journal_bytes_max = 60'000;
+  } else {
+    settings.maintenance = maintenance_mode::on_call;
+    settings.journal_bytes_seal = seal_from[d.roll(std::size(seal_from))];
+    if (d.once_in(2)) settings.journal_bytes_max = 60'000;
+  }
+  return settings;
+}
 
 void declare_all(bus& b, teller& out) {
   const auto declare = [&](const std::string& object, auto action) {
@@ -410,8 +452,9 @@ void run_victim(const victim_options& options, const line_sink& line) {
   dice d{options.seed};
   std::vector<serial> next;
   for (std::uint32_t i = 0; i < options.threads; ++i) next.push_back(make_serial(options.run, i, 0));
-  bus_options settings;
-  settings.map_bytes_max = std::size_t{1} << 30;
+  const bus_options settings = settings_of(options);
+  dice when{options.seed * 1'000 + 777};
+  const std::uint64_t burst_at = when.once_in(3) ? when.roll(60) : operations_without_end;
 
   for (std::uint64_t done = 0; done < options.operations;) {
     out.tell(opening{});
@@ -427,6 +470,15 @@ void run_victim(const victim_options& options, const line_sink& line) {
 
     const std::uint64_t until = done + std::min(options.operations_per_life, options.operations - done);
     for (; done < until; ++done) {
+      const bool burst = done == burst_at;
+      if (burst) sender.publish_large(options.burst_records);
+      if (burst || when.once_in(operations_per_maintenance)) {
+        others.allow(publications_per_maintenance);
+        out.tell(maintaining{});
+        b.maintain().value();
+        out.tell(maintained{});
+      }
+      others.allow(1);
       const std::size_t what = d.roll(20);
       if (what < 10) {
         sender.publish_something();

@@ -21,6 +21,14 @@ enum class planted_fault {
   commit_without_commit,
 };
 
+/// Who seals the journal.
+enum class sealing {
+  /// The victim, with `bus::maintain` now and then, and in some runs publishers that find the journal full.
+  on_call,
+  /// A thread of the bus, each 20 KB or so, and the victim as well.
+  in_background,
+};
+
 struct victim_options {
   std::filesystem::path directory;
   std::uint64_t seed = 1;
@@ -29,17 +37,22 @@ struct victim_options {
   std::uint64_t operations = 150;
   /// After so many operations the bus is closed and opened again.
   std::uint64_t operations_per_life = 60;
-  /// With more than one, the others publish as fast as they can.
+  /// With more than one, the others publish meanwhile, most while there is a call of `bus::maintain`.
   std::uint32_t threads = 1;
+  /// When, and what gets segments of its own, comes from the seed.
+  sealing seals = sealing::on_call;
+  /// Of 60 to 120 KB, which a third of the runs publish at once and then seal: with 20, their rows are erased
+  /// in more than one commit; with 110, their segment is written in more than one.
+  std::uint64_t burst_records = 20;
   planted_fault planted = planted_fault::none;
 };
 
 /// Receives the lines of the history, one at a time.
 using line_sink = std::function<void(const std::string& line)>;
 
-/// Works on a store through the public interface: declares, publishes, reads as a group, takes from queues.
-/// Tells before and after each operation (see `history.hpp`). With one thread, the same seed on the same
-/// store does the same. Throws `levada::exception` when an operation fails.
+/// Works on a store through the public interface: declares, publishes, reads as a group, takes from queues,
+/// seals. Tells before and after each operation (see `history.hpp`). With one thread that also seals, the
+/// same seed on the same store does the same. Throws `levada::exception` when an operation fails.
 void run_victim(const victim_options& options, const line_sink& line);
 
 /// So large that a run lasts until it is killed.

@@ -17,7 +17,7 @@ using namespace levada::crash;
 
 constexpr const char* usage =
     "usage: levada_victim write DIR [--seed N] [--run N] [--operations N] [--operations-per-life N]\n"
-    "                               [--threads N] [--planted FAULT]\n"
+    "                               [--threads N] [--sealing on-call|in-background] [--planted FAULT]\n"
     "       levada_victim check DIR HISTORY\n"
     "FAULT: ack-before-publish, ack-without-publish, settle-without-ack, commit-without-commit\n";
 
@@ -37,6 +37,7 @@ int write(arguments& given) {
   options.operations = given.number("--operations", options.operations);
   options.operations_per_life = given.number("--operations-per-life", options.operations_per_life);
   options.threads = static_cast<std::uint32_t>(given.number("--threads", options.threads));
+  options.seals = given.seals();
   options.planted = given.planted();
   given.end();
   run_victim(options, print_line);
