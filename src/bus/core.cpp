@@ -612,12 +612,15 @@ void core::remove_topic(std::uint32_t id) {
     topics_.erase(topic->state.name());
   }
   topic->state.set_deleted();
+  std::vector<std::shared_ptr<group_slot>> groups;
   {
-    const std::shared_lock names{names_};
-    for (const auto& [name, group] : groups_) {
-      const std::lock_guard guard{group->mutex};
-      group->state.forget_topic(topic->state.name(), time().steady());
-    }
+    const std::shared_lock guard{names_};
+    for (const auto& [name, group] : groups_) groups.push_back(group);
+  }
+  // Not under the lock of names, which others take while they hold a group's.
+  for (const auto& group : groups) {
+    const std::lock_guard guard{group->mutex};
+    group->state.forget_topic(topic->state.name(), time().steady());
   }
   topic->readers.signal();
   ask_for_sweep();

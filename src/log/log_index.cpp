@@ -1,6 +1,7 @@
 #include "log/log_index.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace levada::log {
 
@@ -13,8 +14,10 @@ void log_index::add(std::uint64_t sequence, std::uint64_t base_offset, std::int6
 }
 
 void log_index::drop_through(std::uint64_t sequence, std::uint64_t next_offset) {
-  const auto kept = std::find_if(entries_.begin(), entries_.end(),
-                                 [&](const entry& e) { return e.sequence + window - 1 > sequence; });
+  auto kept =
+      std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.sequence > sequence; });
+  // The entry before may reach beyond it.
+  if (kept != entries_.begin() && std::prev(kept)->sequence + window - 1 > sequence) --kept;
   entries_.erase(entries_.begin(), kept);
   if (entries_.empty() || entries_.front().sequence > sequence) return;
   // How many of its rows are left is not known; those of its window that belong to it, then.

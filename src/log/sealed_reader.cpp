@@ -151,7 +151,12 @@ result<sealed_outcome> read_part(const log_state& log, const sealed_part& part, 
     if (!added) return added.error();
     if (!*added) return sealed_outcome::done;
   }
-  from = std::max(from, part.where.end_offset);
+  if (from < part.where.end_offset) {
+    return error{errc::damaged,
+                 fmt::format("read topic '{}' partition {} offsets {} to {}: their segment does not "
+                             "hold them",
+                             log.name(), part.where.partition, from, part.where.end_offset - 1)};
+  }
   return sealed_outcome::done;
 }
 
@@ -230,7 +235,9 @@ result<sealed_outcome> sealed_merge::open_part(const log_state& log, stream& s, 
     const auto found =
         std::lower_bound(all.begin(), all.end(), sequence,
                          [](const sealed_part& p, std::uint64_t seq) { return p.where.sequence_last < seq; });
-    if (found != all.end()) part = *found;
+    const auto kept =
+        std::find_if(found, all.end(), [begin](const sealed_part& p) { return p.where.end_offset > begin; });
+    if (kept != all.end()) part = *kept;
   }
   if (!part) return sealed_outcome::done;
   auto file = part->segment->open();

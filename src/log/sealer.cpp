@@ -255,9 +255,9 @@ class sealing {
                    fmt::format("seal journal row {} (log {} partition {} offset {}): {}", row.sequence,
                                header.log, header.partition, header.base_offset, what)};
     };
+    if (!storage::verify_row(row)) return damaged("wrong checksum");
     const auto begin = request_.begin_of(header.log, header.partition);
     if (!begin) return {};
-    if (!storage::verify_row(row)) return damaged("wrong checksum");
     const auto continued = static_cast<continuation>(header.continued);
     if (continued == continuation::whole) {
       if (header.base_offset + header.count <= *begin) return {};

@@ -520,6 +520,9 @@ result<page_walk> walk_main_file(const std::filesystem::path& data_file, const m
 result<void> verify_segment_file(const std::filesystem::path& file) {
   const auto shape = check_main_file(file);
   if (!shape) return shape.error();
+  if (const tree main = std::bit_cast<tree>(shape->trees[1]); main.flags != 0) {
+    return damaged(file, fmt::format("its table has the unknown flags {:#x}", main.flags));
+  }
   const auto fd = open_file(file);
   if (!fd) return fd.error();
   const auto walked = walk{fd->get(), file, *shape}.run(*shape, walk::content::large_values);

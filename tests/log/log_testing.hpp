@@ -23,6 +23,7 @@ using levada::test::bytes_of;
 using levada::test::fails_with;
 using levada::test::hex;
 using levada::test::ok;
+using levada::test::succeeds;
 
 /// A record that is nothing but a value.
 inline record_source value_of(std::string_view value) {
