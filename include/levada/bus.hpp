@@ -121,9 +121,9 @@ class LEVADA_EXPORT bus {
 
   /// Does all maintenance that is due, in the calling thread: moves records into segments once the journal
   /// holds `bus_options::journal_bytes_seal`, applies retention, and gives back the space of what has been
-  /// removed. Returns when
-  /// that is done; other threads go on meanwhile. Fails with `disk_full`, `io_error` or `damaged` where that
-  /// cannot be done now; nothing is lost then, and it may be called again.
+  /// removed. Other threads
+  /// go on meanwhile. Fails with `disk_full`, `io_error` or `damaged` where that cannot be done now; nothing
+  /// is lost then, and it may be called again.
   result<void> maintain();
 
   // Listings, as of the newest commit, sorted by name

@@ -85,9 +85,9 @@ enum class errc : int {
   not_assigned = 52,
   /// The member overstayed a rebalance and was removed from its group; join anew.
   fenced = 53,
-  /// Records that were to be read have been removed: by retention, or because their topic was told to. What
-  /// is
-  /// still there is read by going on, or by seeking.
+  /// Records that were to be read have been removed: by retention, or because their topic was told to.
+  /// Reading
+  /// goes on with what is still there.
   overtaken = 54,
 
   /// An exclusive queue belongs to another connection (AMQP's RESOURCE_LOCKED).

@@ -109,9 +109,7 @@ class attachment::impl {
     for (const auto& entry : catalog->logs) {
       log::log_state& log = *logs_.at(entry.id);
       const std::lock_guard guard{log.mutex()};
-      for (std::size_t p = 0; p < entry.begins.size(); ++p) {
-        log.set_begin(static_cast<std::uint32_t>(p), entry.begins[p]);
-      }
+      log.set_begins(entry.begins);
     }
     return {};
   }

@@ -245,17 +245,14 @@ result<void> core::load_logs(const storage::catalog& found) {
   for (const auto& entry : found.logs) {
     log::log_state& log = topics_by_id_.at(entry.id)->state;
     const std::lock_guard guard{log.mutex()};
-    for (std::size_t p = 0; p < entry.begins.size(); ++p) {
-      log.set_begin(static_cast<std::uint32_t>(p), entry.begins[p]);
-    }
+    log.set_begins(entry.begins);
   }
-  for (const auto& entry : found.segments) {
-    const bool needed = std::any_of(entry.parts.begin(), entry.parts.end(), [this](const auto& part) {
-      const auto topic = topics_by_id_.find(part.log);
-      return topic != topics_by_id_.end() && part.end_offset > topic->second->state.begin(part.partition);
-    });
-    if (!needed) ask_for_sweep();
-  }
+  const bool all_needed =
+      std::all_of(found.segments.begin(), found.segments.end(), [this](const auto& segment) {
+        return is_needed(
+            segment, [this](std::uint32_t log, std::uint32_t partition) { return begin_of(log, partition); });
+      });
+  if (!all_needed) ask_for_sweep();
   if (!in_memory()) {
     auto above = remove_stray_segments(store_->segments, found.segments);
     if (!above) return above.error();
@@ -510,6 +507,12 @@ std::shared_ptr<topic_slot> core::find_topic(std::uint32_t id) const {
   const std::shared_lock guard{names_};
   const auto found = topics_by_id_.find(id);
   return found == topics_by_id_.end() ? nullptr : found->second;
+}
+
+std::optional<std::uint64_t> core::begin_of(std::uint32_t log, std::uint32_t partition) const {
+  const auto topic = find_topic(log);
+  if (!topic || partition >= topic->state.partitions()) return std::nullopt;
+  return topic->state.begin(partition);
 }
 
 std::shared_ptr<queue_slot> core::find_queue(std::string_view name) const {

@@ -175,6 +175,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::shared_ptr<group_slot> find_group(std::string_view name) const;
   [[nodiscard]] std::vector<std::shared_ptr<queue_slot>> all_queues() const;
   [[nodiscard]] std::vector<std::shared_ptr<topic_slot>> all_topics() const;
+  /// The oldest offset that is wanted of a partition; nothing where there is no such log.
+  [[nodiscard]] std::optional<std::uint64_t> begin_of(std::uint32_t log, std::uint32_t partition) const;
   // For intents, in `execute`:
   [[nodiscard]] queue_slot* queue_of_binding(std::uint32_t id) const;
   [[nodiscard]] const std::vector<storage::binding_entry>& bindings() const noexcept { return bindings_; }

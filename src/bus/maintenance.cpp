@@ -4,7 +4,6 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -13,7 +12,7 @@
 #include "bus/core.hpp"
 #include "bus/retention.hpp"
 #include "log/sealer.hpp"
-#include "storage/errors.hpp"
+#include "storage/scratch_directory.hpp"
 
 namespace levada {
 namespace {
@@ -83,40 +82,20 @@ class prune_intent final : public intent {
   std::uint64_t next_ = 0;
 };
 
-/// Where an in-memory bus writes a segment before its name is removed.
-class scratch {
- public:
-  [[nodiscard]] static result<scratch> make(const std::filesystem::path& parent) {
-    std::string name = (parent / "levada-memory-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) return storage::system_error(errno, "create directory", name);
-    return scratch{name};
-  }
-  scratch(scratch&& other) noexcept : path_{std::exchange(other.path_, {})} {}
-  scratch& operator=(scratch&&) = delete;
-  ~scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  explicit scratch(std::filesystem::path path) : path_{std::move(path)} {}
-  std::filesystem::path path_;
-};
-
 }  // namespace
 
 result<void> maintenance::seal() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
   if (owner_.journal_bytes() == 0 || owner_.journal_bytes() < owner_.options().journal_bytes_seal) return {};
-  std::optional<scratch> temporary;
+  // An in-memory bus writes a segment where its name is removed again.
+  std::optional<storage::scratch_directory> temporary;
   log::seal_request request;
   request.sequence_first = owner_.sealed() + 1;
   request.sequence_last = owner_.next_sequence() - 1;
   request.directory = owner_.segments_directory();
   if (owner_.in_memory()) {
-    auto made = scratch::make(request.directory);
+    auto made = storage::scratch_directory::make(request.directory / "levada-memory-");
     if (!made) return made.error();
     request.directory = temporary.emplace(std::move(*made)).path();
   }
@@ -124,10 +103,8 @@ result<void> maintenance::seal() {
   request.own_segment_bytes = owner_.options().segment_bytes_min;
   request.now = owner_.time().wall().time_since_epoch().count();
   request.sync = !owner_.in_memory();
-  request.begin_of = [this](std::uint32_t log, std::uint32_t partition) -> std::optional<std::uint64_t> {
-    const auto topic = owner_.find_topic(log);
-    if (!topic || partition >= topic->state.partitions()) return std::nullopt;
-    return topic->state.begin(partition);
+  request.begin_of = [this](std::uint32_t log, std::uint32_t partition) {
+    return owner_.begin_of(log, partition);
   };
   auto sealed = log::seal(access->main(), request);
   if (!sealed) return sealed.error();

@@ -45,14 +45,10 @@ class raise_intent final : public intent {
     dropped_.clear();
     bool changed = !raised.empty();
     for (const auto& [id, segment] : scope.owner().segments().all()) {
-      const auto& parts = segment->entry().parts;
-      const bool needed = std::any_of(parts.begin(), parts.end(), [&](const auto& part) {
-        const auto topic = scope.owner().find_topic(part.log);
-        if (!topic) return false;
-        const auto higher = raised.find(part.log);
-        const std::uint64_t begin =
-            higher != raised.end() ? (*higher->second)[part.partition] : topic->state.begin(part.partition);
-        return part.end_offset > begin;
+      const bool needed = is_needed(segment->entry(), [&](std::uint32_t log, std::uint32_t partition) {
+        const auto higher = raised.find(log);
+        return higher != raised.end() ? std::optional{(*higher->second)[partition]}
+                                      : scope.owner().begin_of(log, partition);
       });
       if (needed) continue;
       dropped_.push_back(id);
@@ -69,7 +65,7 @@ class raise_intent final : public intent {
       if (log.deleted()) continue;
       c.topic->entry.begins = c.begins;
       const std::lock_guard guard{log.mutex()};
-      for (std::uint32_t p = 0; p < c.begins.size(); ++p) log.set_begin(p, c.begins[p]);
+      log.set_begins(c.begins);
       log.drop_sealed([&](const log::sealed_part& part) {
         return part.where.end_offset <= c.begins[part.where.partition];
       });

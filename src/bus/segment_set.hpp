@@ -3,11 +3,13 @@
 /// @file
 /// The segments of a store in memory: which there are, and the logs that their parts belong to.
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "log/log_state.hpp"
@@ -48,6 +50,16 @@ class segment_set {
   const std::shared_ptr<log::segment_cache> cache_;
   std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>> segments_;
 };
+
+/// Whether anything is left of a segment: `begin_of(log, partition)` tells the oldest offset that is wanted,
+/// or nothing for a log that has been deleted.
+template <class BeginOf>
+[[nodiscard]] bool is_needed(const storage::segment_entry& segment, BeginOf begin_of) {
+  return std::any_of(segment.parts.begin(), segment.parts.end(), [&](const auto& part) {
+    const std::optional<std::uint64_t> begin = begin_of(part.log, part.partition);
+    return begin && part.end_offset > *begin;
+  });
+}
 
 /// Removes the files in `directory` that no entry names: crashes may leave such. Returns an id above all that
 /// the files had.

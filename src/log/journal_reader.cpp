@@ -12,10 +12,6 @@ namespace {
 
 using storage::continuation;
 
-timestamp to_time(std::int64_t microseconds) noexcept {
-  return timestamp{std::chrono::microseconds{microseconds}};
-}
-
 error damaged_row(const log_state& log, const storage::row_view& row, const char* what) {
   return {errc::damaged,
           fmt::format("read topic '{}' partition {} offset {}: {} (journal row {})", log.name(),
@@ -31,19 +27,6 @@ std::vector<log_index::entry> copy_entries(const log_index& index, std::optional
   copied.reserve(count);
   for (std::size_t i = 0; i < count; ++i) copied.push_back(index[*from + i]);
   return copied;
-}
-
-/// Bytes of the first `count` records of a run, or 0 when it does not hold so many.
-std::size_t size_of_records(const std::byte* data, std::size_t size, std::uint64_t count) noexcept {
-  std::size_t at = 0;
-  detail::record_parts parts;
-  std::int32_t delta = 0;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::size_t used = detail::decode_record(data + at, size - at, parts, delta);
-    if (used == 0) return 0;
-    at += used;
-  }
-  return at;
 }
 
 }  // namespace
@@ -122,21 +105,13 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, b
     out.release(size);
     return damaged_row(log, row_, "wrong checksum");
   }
-  std::size_t begin = 0;
-  if (skip > 0) {
-    begin = size_of_records(place, size, skip);
-    if (begin == 0) return damaged_row(log, row_, "its records cannot be told apart");
-  }
   const std::uint64_t left = row_.header.count - skip;
   const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, out.room()));
-  std::size_t end = size;
-  if (count < left) {
-    const std::size_t used = size_of_records(place + begin, size - begin, count);
-    if (used == 0) return damaged_row(log, row_, "its records cannot be told apart");
-    end = begin + used;
-  }
+  const auto begin = size_of_records({place, size}, skip);
+  const auto end = count < left ? size_of_records({place, size}, skip + count) : size;
+  if (!begin || !end || *begin >= *end) return damaged_row(log, row_, "its records cannot be told apart");
   out.add({log.shared_name(), partition_id{row_.header.partition}, offset{row_.header.base_offset + skip},
-           count, to_time(row_.header.time_first), row_.sequence, place + begin, end - begin});
+           count, to_time(row_.header.time_first), row_.sequence, place + *begin, *end - *begin});
   return {};
 }
 
@@ -271,19 +246,9 @@ result<std::uint64_t> journal_reader::find_time(const log_state& log, std::uint3
 
 result<std::uint64_t> journal_reader::records_before(const log_state& log, std::int64_t time) const {
   if (!storage::verify_row(row_)) return damaged_row(log, row_, "wrong checksum");
-  std::uint64_t count = 0;
-  std::size_t at = 0;
-  detail::record_parts parts;
-  std::int32_t delta = 0;
-  while (count < row_.header.count) {
-    const std::size_t used =
-        detail::decode_record(row_.records.data() + at, row_.records.size() - at, parts, delta);
-    if (used == 0) return damaged_row(log, row_, "its records cannot be told apart");
-    if (row_.header.time_first + delta >= time) break;
-    at += used;
-    ++count;
-  }
-  return count;
+  const auto before = log::records_before(row_.records, row_.header.count, row_.header.time_first, time);
+  if (!before) return damaged_row(log, row_, "its records cannot be told apart");
+  return before->count;
 }
 
 }  // namespace levada::log

@@ -85,6 +85,10 @@ class log_state {
     if (p.end.load(std::memory_order_relaxed) < offset) p.end.store(offset, std::memory_order_release);
     p.begin.store(offset, std::memory_order_release);
   }
+  /// Raises those of the first partitions.
+  void set_begins(const std::vector<std::uint64_t>& offsets) {
+    for (std::size_t p = 0; p < offsets.size(); ++p) set_begin(static_cast<std::uint32_t>(p), offsets[p]);
+  }
   /// Forgets the parts for which `gone(part)` holds.
   template <class Predicate>
   void drop_sealed(Predicate gone) {

@@ -175,6 +175,34 @@ void encode_record(const record_source& source, std::byte* out) noexcept {
   std::memset(at, 0, padding);
 }
 
+std::optional<std::size_t> size_of_records(std::span<const std::byte> records, std::uint64_t count) noexcept {
+  std::size_t at = 0;
+  detail::record_parts parts;
+  std::int32_t delta = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::size_t used = detail::decode_record(records.data() + at, records.size() - at, parts, delta);
+    if (used == 0) return std::nullopt;
+    at += used;
+  }
+  return at;
+}
+
+std::optional<records_prefix> records_before(std::span<const std::byte> records, std::uint64_t count,
+                                             std::int64_t time_first, std::int64_t time) noexcept {
+  records_prefix before;
+  detail::record_parts parts;
+  std::int32_t delta = 0;
+  while (before.count < count) {
+    const std::size_t used =
+        detail::decode_record(records.data() + before.bytes, records.size() - before.bytes, parts, delta);
+    if (used == 0) return std::nullopt;
+    if (time_first + delta >= time) break;
+    before.bytes += used;
+    ++before.count;
+  }
+  return before;
+}
+
 result<std::string> encode_extras(std::string_view routing_key, const record& r) {
   std::string out;
   const properties& p = r.properties();

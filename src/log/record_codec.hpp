@@ -3,8 +3,12 @@
 /// @file
 /// Encoding of records, and of what stands behind their key: routing key, properties, headers ("extras").
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -59,6 +63,27 @@ struct record_source {
 
 /// Encodes a record; `out` has room for `detail::padded(source.size())` bytes and is 8-aligned.
 void encode_record(const record_source& source, std::byte* out) noexcept;
+
+/// Bytes of the first `count` of consecutive encoded records; nothing where they cannot be told apart or are
+/// fewer.
+[[nodiscard]] std::optional<std::size_t> size_of_records(std::span<const std::byte> records,
+                                                         std::uint64_t count) noexcept;
+
+/// The first ones of consecutive encoded records.
+struct records_prefix {
+  std::uint64_t count = 0;
+  std::size_t bytes = 0;
+};
+/// The records, of `count` in all, that come before the first one at or after `time`; `time_first` is what
+/// their deltas are added to (microseconds). Nothing where they cannot be told apart.
+[[nodiscard]] std::optional<records_prefix> records_before(std::span<const std::byte> records,
+                                                           std::uint64_t count, std::int64_t time_first,
+                                                           std::int64_t time) noexcept;
+
+/// The time that rows and batches store as microseconds since 1970.
+[[nodiscard]] inline timestamp to_time(std::int64_t microseconds) noexcept {
+  return timestamp{std::chrono::microseconds{microseconds}};
+}
 
 /// The extras of a record, empty when it has none. Fails with `field_too_long` or `name_invalid`, naming the
 /// field.

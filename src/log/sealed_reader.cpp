@@ -11,10 +11,6 @@ namespace {
 using storage::batch_view;
 using file_pointer = std::shared_ptr<const storage::segment_file>;
 
-timestamp to_time(std::int64_t microseconds) noexcept {
-  return timestamp{std::chrono::microseconds{microseconds}};
-}
-
 error damaged_batch(const log_state& log, const batch_view& batch, const char* what) {
   return {errc::damaged,
           fmt::format("read topic '{}' partition {} offsets {} to {}: {}", log.name(), batch.key.partition,
@@ -44,38 +40,6 @@ result<opened_batch> open_batch(const log_state& log, const file_pointer& file, 
   return opened_batch{batch.stored.data(), file};
 }
 
-/// Bytes of the first `count` records of a run; 0 where it does not hold so many.
-std::size_t size_of_records(const std::byte* data, std::size_t size, std::uint64_t count) noexcept {
-  std::size_t at = 0;
-  detail::record_parts parts;
-  std::int32_t delta = 0;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::size_t used = detail::decode_record(data + at, size - at, parts, delta);
-    if (used == 0) return 0;
-    at += used;
-  }
-  return at;
-}
-
-/// How many records of a run come before `time`, and their bytes.
-struct records_before {
-  std::uint64_t count = 0;
-  std::size_t bytes = 0;
-};
-records_before count_before(const std::byte* data, const storage::batch_run& run,
-                            std::int64_t time) noexcept {
-  records_before found;
-  detail::record_parts parts;
-  std::int32_t delta = 0;
-  while (found.count < run.count) {
-    const std::size_t used = detail::decode_record(data + found.bytes, run.size - found.bytes, parts, delta);
-    if (used == 0 || run.time_first + delta >= time) break;
-    found.bytes += used;
-    ++found.count;
-  }
-  return found;
-}
-
 /// Adds the records of one batch from offset `from` on; false when the builder has no more room.
 result<bool> add_batch(const log_state& log, const file_pointer& file, const batch_view& batch,
                        std::uint64_t& from, batch_builder& out, bool verify) {
@@ -89,17 +53,18 @@ result<bool> add_batch(const log_state& log, const file_pointer& file, const bat
     if (from >= base + run.count) continue;
     if (out.full()) return false;
     const std::uint64_t skip = from > base ? from - base : 0;
-    const std::size_t skipped = size_of_records(begin, run.size, skip);
     const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(run.count - skip, out.room()));
-    std::size_t size = run.size - skipped;
-    if (count < run.count - skip) size = size_of_records(begin + skipped, size, count);
-    if ((skip > 0 && skipped == 0) || size == 0) {
+    const auto skipped = size_of_records({begin, run.size}, skip);
+    const auto reached =
+        count < run.count - skip ? size_of_records({begin, run.size}, skip + count) : run.size;
+    if (!skipped || !reached || *skipped >= *reached) {
       return damaged_batch(log, batch, "its records cannot be told apart");
     }
+    const std::size_t size = *reached - *skipped;
     if (!out.fits(size)) return false;
     out.keep(opened->owner);
     out.add({log.shared_name(), partition_id{batch.key.partition}, offset{base + skip}, count,
-             to_time(run.time_first), run.sequence, begin + skipped, size});
+             to_time(run.time_first), run.sequence, begin + *skipped, size});
     from = base + skip + count;
     if (count < run.count - skip) return false;
   }
@@ -182,17 +147,17 @@ result<sealed_outcome> find_time_in_part(const log_state& log, const sealed_part
     const std::byte* data = opened->records;
     for (const auto& run : (*batch)->runs) {
       const std::uint64_t base = (*batch)->key.base_offset + run.offset_delta;
-      detail::record_parts parts;
-      std::int32_t delta = 0;
-      std::size_t at = 0;
-      for (std::uint32_t i = 0; i < run.count; ++i) {
-        const std::size_t used = detail::decode_record(data + at, run.size - at, parts, delta);
-        if (used == 0) return damaged_batch(log, **batch, "its records cannot be told apart");
-        if (base + i >= from && run.time_first + delta >= time) {
-          from = base + i;
+      if (from < base + run.count) {
+        const std::uint64_t skip = from > base ? from - base : 0;
+        const auto skipped = size_of_records({data, run.size}, skip);
+        const auto before = skipped ? records_before({data + *skipped, run.size - *skipped}, run.count - skip,
+                                                     run.time_first, time)
+                                    : std::nullopt;
+        if (!before) return damaged_batch(log, **batch, "its records cannot be told apart");
+        if (skip + before->count < run.count) {
+          from = base + skip + before->count;
           return sealed_outcome::done;
         }
-        at += used;
       }
       data += run.size;
     }
@@ -294,11 +259,12 @@ result<sealed_outcome> sealed_merge::read(const log_state& log, std::uint64_t un
     std::pop_heap(streams_.begin(), streams_.end(), later);
     stream& s = streams_.back();
     const auto& run = s.batch->runs[s.run];
-    auto before = count_before(s.run_data, run, not_before);
+    const std::span records{s.run_data, run.size};
+    auto before = records_before(records, run.count, run.time_first, not_before).value_or(records_prefix{});
     const std::uint64_t begin = log.begin(s.partition);
     if (begin > s.run_offset + before.count) {
       before.count = std::min<std::uint64_t>(begin - s.run_offset, run.count);
-      before.bytes = size_of_records(s.run_data, run.size, before.count);
+      before.bytes = size_of_records(records, before.count).value_or(0);
     }
     if (before.count < run.count) {
       const std::size_t size = run.size - before.bytes;

@@ -35,16 +35,9 @@ class segment_builder {
   result<void> add(const storage::row_header& header, std::uint64_t sequence, storage::bytes records,
                    std::uint32_t skip) {
     batch& b = batches_[{header.log, header.partition}];
-    std::size_t skipped = 0;
-    detail::record_parts parts;
-    std::int32_t delta = 0;
-    for (std::uint32_t i = 0; i < skip; ++i) {
-      const std::size_t used =
-          detail::decode_record(records.data() + skipped, records.size() - skipped, parts, delta);
-      if (used == 0) return error{errc::damaged, "its records cannot be told apart"};
-      skipped += used;
-    }
-    records = records.subspan(skipped);
+    const auto skipped = size_of_records(records, skip);
+    if (!skipped) return error{errc::damaged, "its records cannot be told apart"};
+    records = records.subspan(*skipped);
     const std::uint64_t base = header.base_offset + skip;
     const bool fits = b.size() + sizeof(storage::batch_run) + records.size() <= storage::batch_bytes_max &&
                       base - b.key.base_offset <= std::numeric_limits<std::uint32_t>::max() &&

@@ -12,6 +12,7 @@
 
 #include "storage/catalog.hpp"
 #include "storage/errors.hpp"
+#include "storage/scratch_directory.hpp"
 
 namespace levada::storage {
 namespace {
@@ -34,28 +35,6 @@ fs::path parent_of(const fs::path& directory) {
   const fs::path parent = directory.parent_path();
   return parent.empty() ? fs::path{"."} : parent;
 }
-
-/// Removes a directory with its content on destruction, unless kept.
-class scratch_directory {
- public:
-  static result<scratch_directory> make(const fs::path& name_prefix) {
-    std::string name = name_prefix.string() + "XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) return system_error(errno, "create directory", name);
-    return scratch_directory{name};
-  }
-  scratch_directory(scratch_directory&& other) noexcept : path_{std::exchange(other.path_, {})} {}
-  scratch_directory& operator=(scratch_directory&&) = delete;
-  ~scratch_directory() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-  void keep() noexcept { path_.clear(); }
-
- private:
-  explicit scratch_directory(fs::path path) noexcept : path_{std::move(path)} {}
-  fs::path path_;
-};
 
 /// Fills an empty directory with a whole, synced main environment.
 result<main_environment> create_main(const fs::path& directory, const store_options& options, bool no_sync) {
