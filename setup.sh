@@ -13,7 +13,7 @@ END
 
 # libboost-dev and libboost-json-dev stand for the first Boost from 1.81 on that the distribution has.
 needed="g++ cmake ninja-build pkg-config ccache libboost-dev libboost-json-dev liblmdb-dev capnproto libcapnp-dev
-  libspdlog-dev libfmt-dev libxxhash-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev"
+  libspdlog-dev libfmt-dev libxxhash-dev liblz4-dev libzstd-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev"
 for_checks="clang clang-tidy clang-format libclang-rt-dev"
 boost_oldest=1.81
 

@@ -15,5 +15,18 @@ void ask_grouped_publish(suite& s);
 void ask_consume(suite& s);
 /// How fast is a pass over a whole topic, beside a cursor over the same rows?
 void ask_replay(suite& s);
+/// What do more threads bring to passes over sealed partitions?
+void ask_parallel_replay(suite& s);
+
+// Those that write gigabytes.
+
+/// How much of the disk's own rate is left for long, and does it last?
+void ask_sustained_publish(suite& s);
+/// What do publishes, openings and memory cost in larger stores?
+void ask_cost_with_size(suite& s);
+/// What do publishers notice when another topic is deleted?
+void ask_topic_deletion(suite& s);
+/// How much disk does a topic take whose size is limited?
+void ask_retention_space(suite& s);
 
 }  // namespace levada::bench

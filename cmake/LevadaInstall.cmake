@@ -15,7 +15,7 @@ configure_package_config_file(cmake/levadaConfig.cmake.in ${PROJECT_BINARY_DIR}/
 # Before 1.0 every minor version may change the interface.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/levadaConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/levadaConfig.cmake ${PROJECT_BINARY_DIR}/levadaConfigVersion.cmake
-  cmake/FindLMDB.cmake cmake/FindxxHash.cmake DESTINATION ${levada_config_dir})
+  cmake/FindLMDB.cmake cmake/FindxxHash.cmake cmake/FindLZ4.cmake cmake/Findzstd.cmake DESTINATION ${levada_config_dir})
 
 # The pkg-config file finds its prefix from where it lies, so that `cmake --install --prefix` may choose any.
 set(levada_pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -32,7 +32,7 @@ cmake_path(APPEND levada_pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
 set(levada_pc_requires)
 set(levada_pc_libs)
 if(NOT BUILD_SHARED_LIBS)
-  set(levada_pc_requires "capnp spdlog fmt lmdb libxxhash")
+  set(levada_pc_requires "capnp spdlog fmt lmdb libxxhash liblz4 libzstd")
   set(levada_pc_libs -pthread)
 endif()
 configure_file(cmake/levada.pc.in ${PROJECT_BINARY_DIR}/levada.pc @ONLY)

@@ -11,6 +11,8 @@ struct Log {
   exchange @3 :ExchangeType;
   begins @4 :List(UInt64);    # the oldest offset that is kept, by partition; empty: all 0
   policy @5 :Policy;
+  createTime @6 :Bool;        # records keep the time that their publisher gave
+  compacted @7 :List(UInt64); # the offset up to which each partition has been compacted; empty: all 0
 }
 
 enum ExchangeType {
@@ -26,4 +28,8 @@ struct Policy {
   retentionBytes @1 :UInt64;
   retentionRecords @2 :UInt64;
   force @3 :Bool;             # also what queues still refer to
+  compact @4 :Bool;           # of each key the latest record is enough
+  tombstoneMilliseconds @5 :UInt64;
+  dirtyMillionths @6 :UInt32; # share of new bytes from which on it is worth while
+  codec @7 :UInt8;            # how records are sealed: 0 plain, 1 lz4, 2 zstd
 }

@@ -21,5 +21,6 @@ struct Segment {
     sequenceFirst @6 :UInt64; # journal rows of the first and the last record
     sequenceLast @7 :UInt64;
     timeMax @8 :Int64;        # largest time of a record
+    sparse @9 :Bool;          # some of the offsets have been given up: the others stay as they are
   }
 }

@@ -39,7 +39,7 @@ std::uint64_t digest(const MDB_val& value, bool hash) {
   return sum;
 }
 
-std::uint64_t scan(const std::filesystem::path& file, bool hash) {
+std::uint64_t scan(const std::filesystem::path& file, bool hash, share part) {
   MDB_env* raw_env = nullptr;
   check(mdb_env_create(&raw_env), "create environment");
   const std::unique_ptr<MDB_env, closer> env{raw_env};
@@ -58,20 +58,23 @@ std::uint64_t scan(const std::filesystem::path& file, bool hash) {
   MDB_val key{};
   MDB_val value{};
   int rc = mdb_cursor_get(cursor.get(), &key, &value, MDB_FIRST);
-  for (; rc == 0; rc = mdb_cursor_get(cursor.get(), &key, &value, MDB_NEXT)) sum += digest(value, hash);
+  std::size_t entry = 0;
+  for (; rc == 0; rc = mdb_cursor_get(cursor.get(), &key, &value, MDB_NEXT)) {
+    if (entry++ % part.of == part.index) sum += digest(value, hash);
+  }
   if (rc != MDB_NOTFOUND) check(rc, "next");
   return sum;
 }
 
 }  // namespace
 
-std::uint64_t scan_segments(const std::filesystem::path& directory, bool hash) {
+std::uint64_t scan_segments(const std::filesystem::path& directory, bool hash, share part) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator{directory}) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   if (files.empty()) throw std::runtime_error{"raw scan of segments: there are none"};
   std::uint64_t sum = 0;
-  for (const auto& file : files) sum += scan(file, hash);
+  for (const auto& file : files) sum += scan(file, hash, part);
   return sum;
 }
 

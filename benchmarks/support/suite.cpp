@@ -59,6 +59,7 @@ class inquiry {
 
   void repeat(benchmark::State& state) {
     try {
+      stop_if_asked();
       if (!failure_.empty()) throw std::runtime_error{failure_};
       set_up();
       measure(state);
@@ -115,6 +116,42 @@ class inquiry {
   std::string failure_;
 };
 
+/// A study while it is made. It prints what it finds; its figures become counters.
+class investigation {
+ public:
+  investigation(study asked, std::filesystem::path directory, bool smoke)
+      : asked_{std::move(asked)}, directory_{std::move(directory)}, found_{smoke} {}
+
+  [[nodiscard]] const findings& found() const noexcept { return found_; }
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
+
+  void answer(benchmark::State& state) {
+    for ([[maybe_unused]] auto unused : state) {
+      const auto begin = std::chrono::steady_clock::now();
+      fmt::print("\n{}\n", asked_.text);
+      try {
+        stop_if_asked();
+        const scratch_directory scratch{directory_};
+        asked_.answer(scratch.path(), found_);
+      } catch (const std::exception& e) {
+        failed_ = true;
+        found_.line(fmt::format("FAILED: {}", e.what()));
+        state.SkipWithError(e.what());
+        return;
+      }
+      state.SetIterationTime(seconds{std::chrono::steady_clock::now() - begin}.count());
+    }
+    for (const auto& figure : found_.figures()) state.counters[figure.first] = figure.second;
+  }
+
+ private:
+  study asked_;
+  std::filesystem::path directory_;
+  findings found_;
+  bool failed_ = false;
+};
+
+using investigations = std::vector<std::shared_ptr<investigation>>;
 using inquiries = std::map<std::string, std::shared_ptr<inquiry>>;
 using counters = benchmark::UserCounters;
 
@@ -127,7 +164,7 @@ std::string with_unit(double per_second) {
 std::string target_text(const question& q) {
   std::string text;
   if (q.ratio_target) text = fmt::format("{} {:.1f}", q.of_times ? "<=" : ">=", *q.ratio_target);
-  if (q.rate_target) text += fmt::format(", >= {:.0f} M/s", *q.rate_target / 1e6);
+  if (q.rate_target) text += fmt::format("{}>= {:.0f} M/s", text.empty() ? "" : ", ", *q.rate_target / 1e6);
   return text.empty() ? "none" : text;
 }
 
@@ -139,18 +176,15 @@ bool is_met(const question& q, double ratio, double rate) {
 /// Prints a line of the table when a question has been answered.
 class table : public benchmark::BenchmarkReporter {
  public:
-  table(const inquiries& asked, bool smoke) : asked_{asked}, smoke_{smoke} {}
+  table(const inquiries& asked, const investigations& studies, bool smoke)
+      : asked_{asked}, studies_{studies}, smoke_{smoke} {}
 
-  bool ReportContext(const Context& /*context*/) override {
-    fmt::print("\n{:<44} {:>12} {:>12} {:>6} {:>13}  {:<17} {}\n", "records of 100 bytes", "levada",
-               "raw LMDB", "ratio", "(min - max)", "target", "met");
-    std::fflush(stdout);
-    return true;
-  }
+  bool ReportContext(const Context& /*context*/) override { return true; }
 
   void ReportRuns(const std::vector<Run>& runs) override {
     const auto found = asked_.find(runs.front().run_name.function_name);
     if (found == asked_.end()) return;
+    print_heading();
     const inquiry& answered = *found->second;
     std::map<std::string, const counters*> aggregates;
     for (const Run& run : runs) {
@@ -172,11 +206,21 @@ class table : public benchmark::BenchmarkReporter {
     }
     if (!notes_.empty()) fmt::print("\n");
     for (const std::string& note : notes_) fmt::print("{}\n", note);
-    fmt::print("{} of {} targets met.\n", met_, targets_);
+    for (const auto& one : studies_) {
+      targets_ += one->found().targets();
+      met_ += one->found().met();
+    }
+    fmt::print("\n{} of {} targets met.\n", met_, targets_);
     std::fflush(stdout);
   }
 
  private:
+  void print_heading() {
+    if (std::exchange(has_heading_, true)) return;
+    fmt::print("\n{:<44} {:>12} {:>12} {:>6} {:>13}  {:<17} {}\n", "records of 100 bytes", "levada",
+               "raw LMDB", "ratio", "(min - max)", "target", "met");
+  }
+
   void print_line(const question& q, const inquiry& answered, const counters& median, const counters& min,
                   const counters& max) {
     const double ratio = median.at("ratio");
@@ -206,7 +250,9 @@ class table : public benchmark::BenchmarkReporter {
   }
 
   const inquiries& asked_;
+  const investigations& studies_;
   bool smoke_;
+  bool has_heading_ = false;
   int targets_ = 0;
   int met_ = 0;
   std::vector<std::string> notes_;
@@ -234,11 +280,20 @@ bool suite::run() {
         ->ComputeStatistics("min", smallest)
         ->ComputeStatistics("max", largest);
   }
-  table lines{asked, options_.smoke};
+  investigations studies;
+  for (const study& s : studies_) {
+    auto one = std::make_shared<investigation>(s, options_.directory, options_.smoke);
+    studies.push_back(one);
+    benchmark::RegisterBenchmark(s.name.c_str(), [one](benchmark::State& state) { one->answer(state); })
+        ->Iterations(1)
+        ->UseManualTime();
+  }
+  table lines{asked, studies, options_.smoke};
   benchmark::RunSpecifiedBenchmarks(&lines);
   benchmark::ClearRegisteredBenchmarks();
   return std::all_of(asked.begin(), asked.end(),
-                     [](const auto& one) { return one.second->failure().empty(); });
+                     [](const auto& one) { return one.second->failure().empty(); }) &&
+         std::none_of(studies.begin(), studies.end(), [](const auto& one) { return one->failed(); });
 }
 
 }  // namespace levada::bench

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "support/study.hpp"
+
 namespace levada::bench {
 
 /// One piece of work, done through levada and through raw LMDB. Both halves handle the same number of records
@@ -51,11 +53,13 @@ struct suite_options {
   std::filesystem::path directory;
   /// Work just enough to see that every benchmark runs; its figures mean nothing.
   bool smoke = false;
+  /// How much the studies write.
+  amounts studies = {};
 };
 
-/// All questions of a run. Each is asked in seven repetitions on one pair of stores; within a repetition the
-/// two halves take turns and change their order each time; a first round of both, not measured, touches all
-/// memory.
+/// All questions of a run, pairs before studies. Each pair is asked in seven repetitions on one pair of
+/// stores; within a repetition the two halves take turns and change their order each time; a first round of
+/// both, not measured, touches all memory.
 class suite {
  public:
   explicit suite(suite_options options) : options_{std::move(options)} {}
@@ -67,14 +71,16 @@ class suite {
     return options_.smoke ? brief : full;
   }
   void ask(question q) { questions_.push_back(std::move(q)); }
+  void ask(study s) { studies_.push_back(std::move(s)); }
 
-  /// Asks all that the filter lets through, and prints a line for each. False when one of them failed; missed
-  /// targets are no failure.
+  /// Asks all that the filter lets through, and prints a line for each pair, several for a study. False when
+  /// one of them failed; missed targets are no failure.
   [[nodiscard]] bool run();
 
  private:
   suite_options options_;
   std::vector<question> questions_;
+  std::vector<study> studies_;
 };
 
 }  // namespace levada::bench

@@ -48,10 +48,10 @@ class LEVADA_EXPORT attachment {
   [[nodiscard]] result<std::vector<queue_info>> queues() const;
   [[nodiscard]] result<std::vector<binding_info>> bindings() const;
 
-  /// A pass over a topic. Fails with `unknown_topic`, `unknown_partition`, `offset_out_of_range`, or with
-  /// `invalid_argument` for an offset without a partition.
+  /// As `bus::replay` and `bus::replay_all`.
   [[nodiscard]] result<levada::replay> replay(std::string_view topic,
                                               const replay_options& options = {}) const;
+  [[nodiscard]] result<levada::replay> replay_all(const replay_options& options = {}) const;
 
   /// The process that owns the store now, or nothing.
   [[nodiscard]] std::optional<int> owner_pid() const;

@@ -72,6 +72,12 @@ class LEVADA_EXPORT bus {
   /// Changes what a topic or exchange keeps, from the next maintenance on. Fails with `unknown_topic` or
   /// `invalid_argument`.
   result<void> set_retention(std::string_view name, const retention_policy& policy);
+  /// Begins, changes or ends the compaction of a topic, from the next maintenance on. What is gone stays
+  /// gone. Fails with `unknown_topic`, also for an exchange, or `invalid_argument`.
+  result<void> set_compaction(std::string_view name, const std::optional<compaction_policy>& policy);
+  /// Changes how records of a topic or exchange are stored that are sealed from now on. Fails with
+  /// `unknown_topic`.
+  result<void> set_compression(std::string_view name, compression how);
   /// Removes the records of a topic's partition before offset `before` (Kafka's DeleteRecords), which becomes
   /// its beginning at once; their space is given back as retention gives it back. A smaller offset than the
   /// beginning changes nothing. Fails with `unknown_topic`, also for an exchange, `unknown_partition`, or
@@ -87,9 +93,15 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<consumer> join(std::string_view group, const std::vector<std::string>& topics,
                                       const consumer_options& options = {});
 
-  /// A pass over a topic or an exchange's log, outside of any group; see `attachment::replay`.
+  /// A pass over a topic or an exchange's log, outside of any group. Fails with `unknown_topic`,
+  /// `unknown_partition`, `offset_out_of_range`, `overtaken` for an offset that has been removed, or
+  /// `invalid_argument`, for an offset without a partition among others.
   [[nodiscard]] result<levada::replay> replay(std::string_view topic,
                                               const replay_options& options = {}) const;
+  /// A pass over all topics and exchanges' logs, also those that are declared while it goes on, in the order
+  /// in which records were committed. Fails with `invalid_argument`, for an offset or a partition among
+  /// others.
+  [[nodiscard]] result<levada::replay> replay_all(const replay_options& options = {}) const;
 
   // Routing
 

@@ -25,7 +25,11 @@ struct topic_info {
   std::string name;
   /// Whether the log belongs to an exchange.
   bool is_exchange = false;
+  timestamp_type timestamps = timestamp_type::append_time;
   retention_policy retention;
+  /// How it is compacted; nothing where it is not.
+  std::optional<compaction_policy> compaction;
+  levada::compression compression = levada::compression::none;
   std::vector<partition_info> partitions;
 };
 

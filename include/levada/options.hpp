@@ -80,13 +80,51 @@ struct retention_policy {
   friend bool operator==(const retention_policy&, const retention_policy&) = default;
 };
 
+/// Which time the records of a topic carry (Kafka's `message.timestamp.type`).
+enum class timestamp_type : std::uint8_t {
+  /// When they were appended, by the clock of the bus. Never falls within a partition.
+  append_time = 0,
+  /// What the publisher gave with `record::time`; where it gave none, when they were published.
+  create_time = 1,
+};
+
+/// How sealed records are stored. The journal holds them plain.
+enum class compression : std::uint8_t {
+  /// Plain: read without copying.
+  none = 0,
+  /// Little work, for data that repeats itself a little.
+  lz4 = 1,
+  /// More work, and about half the size of lz4.
+  zstd = 2,
+};
+
+/// Log compaction (Kafka's `cleanup.policy=compact`): of the records with the same key, at least the latest
+/// stays, with its offset, in its order; older ones go by and by. Records without a key all stay. Done by
+/// maintenance with what is sealed; readers see the log before or after, nothing in between.
+struct compaction_policy {
+  /// How long a tombstone stays at least, so that readers learn of it (Kafka's `delete.retention.ms`),
+  /// counted from the record's time. Default: 24 h. Not negative.
+  std::chrono::milliseconds tombstone_age = std::chrono::hours{24};
+  /// Compacted again when at least this share of the sealed bytes has come since (Kafka's
+  /// `min.cleanable.dirty.ratio`). Default: 0.5. From 0 to 1.
+  double dirty_ratio = 0.5;
+
+  friend bool operator==(const compaction_policy&, const compaction_policy&) = default;
+};
+
 /// How a topic is laid out. Reaches the disk.
 struct topic_options {
   /// Number of partitions, 1 to 4,096. Default: 1. Order holds within a partition only. Fixed once the topic
   /// exists.
   std::uint32_t partitions = 1;
+  /// Default: append time. Fixed once the topic exists.
+  timestamp_type timestamps = timestamp_type::append_time;
   /// Default: everything stays. A topic that exists keeps what it has; see `bus::set_retention`.
   retention_policy retention = {};
+  /// Default: none. A topic that exists keeps what it has; see `bus::set_compaction`.
+  std::optional<compaction_policy> compaction = std::nullopt;
+  /// Default: none. A topic that exists keeps what it has; see `bus::set_compression`.
+  levada::compression compression = levada::compression::none;
 };
 
 /// How an exchange chooses queues by routing key (AMQP's exchange types).
@@ -108,6 +146,8 @@ struct exchange_options {
   /// How long messages can be replayed that every queue has settled. Default: 24 h, and of these the newest
   /// GiB. An exchange that exists keeps what it has; see `bus::set_retention`.
   retention_policy retention = {.age = std::chrono::hours{24}, .bytes = std::uint64_t{1} << 30};
+  /// Default: none. An exchange that exists keeps what it has; see `bus::set_compression`.
+  levada::compression compression = levada::compression::none;
 };
 
 /// Where a group starts in a partition for which it has no committed offset (Kafka's `auto.offset.reset`).
@@ -146,14 +186,24 @@ struct queue_consumer_options {
 struct from_earliest {};
 /// A start: behind the newest record.
 struct from_latest {};
-/// Where reading begins: at the oldest record, behind the newest, at an offset, or at the first record
-/// appended at or after a time.
+/// Where reading begins: at the oldest record, behind the newest, at an offset, or in each partition at the
+/// first record at or after a time.
 using start_position = std::variant<from_earliest, from_latest, offset, timestamp>;
 
-/// How a topic is read outside of groups.
+/// No end: what is committed later is read as it comes.
+struct until_closed {};
+/// An end: behind the newest record as of the call.
+struct until_latest {};
+/// Where reading ends: never, behind what is there now, before an offset, or in each partition before the
+/// first record at or after a time (as of the call: what is committed later is not read).
+using end_position = std::variant<until_closed, until_latest, offset, timestamp>;
+
+/// How topics are read outside of groups.
 struct replay_options {
   /// Default: the oldest record. An offset needs `partition`, unless the topic has only one.
   start_position from = from_earliest{};
+  /// Default: never. An offset needs `partition`, unless the topic has only one.
+  end_position until = until_closed{};
   /// The one partition to read. Default: all, in the order in which they were committed.
   std::optional<partition_id> partition = std::nullopt;
   /// Most bytes of encoded records that one step returns; a single larger record is returned alone.
@@ -162,6 +212,9 @@ struct replay_options {
   /// Whether checksums of sealed records are verified. Without, what the disk has spoilt comes out as wrong
   /// records; it never makes a program crash. Default: yes.
   bool verify = true;
+  /// At which multiple of the speed at which the records came they are returned: 1 as they came, 10 in a
+  /// tenth of the time. Default: 0, as fast as they can be read. Not negative.
+  double pace = 0;
 };
 
 }  // namespace levada

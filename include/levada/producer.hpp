@@ -30,7 +30,7 @@ struct publish_receipt {
   std::string topic;
   partition_id partition;
   levada::offset offset;
-  /// The append time given to the record.
+  /// The time that the record carries.
   timestamp time;
   /// For an exchange: how many queues hold a reference to the message. 0 means that no binding matched; the
   /// message stands in the exchange's log all the same. Always 0 for a plain topic.
@@ -47,7 +47,7 @@ struct batch_receipt {
   std::string topic;
   /// One range for each partition that the batch touches, by partition number.
   std::vector<range> ranges;
-  /// The append time given to all of them.
+  /// When they were appended, by the clock of the bus.
   timestamp time;
 };
 

@@ -83,7 +83,7 @@ class LEVADA_EXPORT record {
   explicit record(std::string value) : value_{std::move(value)} {}
   /// A value under a key.
   record(std::string key, std::string value) : key_{std::move(key)}, value_{std::move(value)} {}
-  /// A copy of what `view` borrows, headers and properties included; position and time are not part of it.
+  /// A copy of what `view` borrows, headers and properties included; its position is not part of it.
   explicit record(const record_view& view);
 
   /// A record without a value: in a compacted topic it deletes its key (Kafka's tombstone).
@@ -102,6 +102,12 @@ class LEVADA_EXPORT record {
     headers_.push_back({std::move(name), std::move(value)});
     return *this;
   }
+  /// The time that a topic with create times keeps (`timestamp_type::create_time`); other topics do not. To
+  /// the microsecond.
+  record& time(timestamp time) noexcept {
+    time_ = time;
+    return *this;
+  }
   record& properties(levada::properties properties) {
     properties_ = std::move(properties);
     return *this;
@@ -112,10 +118,12 @@ class LEVADA_EXPORT record {
   [[nodiscard]] const std::optional<std::string>& value() const noexcept { return value_; }
   [[nodiscard]] const std::vector<levada::header>& headers() const noexcept { return headers_; }
   [[nodiscard]] const levada::properties& properties() const noexcept { return properties_; }
+  [[nodiscard]] const std::optional<timestamp>& time() const noexcept { return time_; }
 
  private:
   std::optional<std::string> key_;
   std::optional<std::string> value_{std::in_place};
+  std::optional<timestamp> time_;
   std::vector<levada::header> headers_;
   levada::properties properties_;
 };
@@ -130,7 +138,8 @@ class LEVADA_EXPORT record_view {
   [[nodiscard]] std::string_view topic() const noexcept { return topic_; }
   [[nodiscard]] partition_id partition() const noexcept { return partition_; }
   [[nodiscard]] levada::offset offset() const noexcept { return offset_; }
-  /// When the record was appended, by the clock of the bus; never falls within a partition.
+  /// When the record was appended, by the clock of the bus, which never falls within a partition; in a topic
+  /// with create times what its publisher gave.
   [[nodiscard]] timestamp time() const noexcept { return time_; }
 
   [[nodiscard]] bool has_key() const noexcept { return parts_.has_key; }

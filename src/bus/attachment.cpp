@@ -44,6 +44,16 @@ class attachment::impl {
     }
     return error{errc::unknown_topic, fmt::format("replay topic '{}': there is no such topic", topic)};
   }
+  replay_source::log_list all_logs() {
+    const std::lock_guard guard{mutex_};
+    replay_source::log_list all;
+    for (const auto& [id, log] : logs_) all.emplace_back(log);
+    return all;
+  }
+  std::uint64_t layout() {
+    const std::lock_guard guard{mutex_};
+    return seen_layout_.value_or(0);
+  }
 
   result<listing> list() {
     const std::lock_guard guard{mutex_};
@@ -101,7 +111,7 @@ class attachment::impl {
     for (const auto& entry : catalog->logs) {
       auto& log = logs_[entry.id];
       if (!log) {
-        log = std::make_shared<log::log_state>(entry.id, entry.name, entry.partitions, entry.exchange);
+        log = std::make_shared<log::log_state>(entry);
       }
       logs.push_back(log.get());
     }
@@ -129,12 +139,16 @@ namespace {
 template <class Attachment>
 class attached_replay_source final : public replay_source {
  public:
-  explicit attached_replay_source(std::shared_ptr<Attachment> store) : store_{std::move(store)} {}
+  /// Replays one log, or all where none is given.
+  attached_replay_source(std::shared_ptr<Attachment> store, std::shared_ptr<const log::log_state> log)
+      : store_{std::move(store)}, log_{std::move(log)} {}
 
   result<std::uint64_t> refresh() override {
     commits_ = store_->signal().commits();
     return store_->refresh();
   }
+  [[nodiscard]] std::uint64_t logs_version() const override { return log_ ? 0 : store_->layout(); }
+  [[nodiscard]] log_list logs() const override { return log_ ? log_list{log_} : store_->all_logs(); }
   result<void> read(const read_function& function) override {
     log::log_reader reader{store_->main(), [this]() -> result<void> {
                              if (auto known = store_->refresh(); !known) return known.error();
@@ -156,6 +170,7 @@ class attached_replay_source final : public replay_source {
 
  private:
   std::shared_ptr<Attachment> store_;
+  std::shared_ptr<const log::log_state> log_;
   std::shared_ptr<clock> clock_ = clock::system();
   std::uint32_t commits_ = 0;
 };
@@ -208,8 +223,15 @@ result<std::vector<binding_info>> attachment::bindings() const {
 result<replay> attachment::replay(std::string_view topic, const replay_options& options) const {
   auto log = impl_->find(topic);
   if (!log) return log.error();
-  auto made =
-      replay::impl::make(std::make_shared<attached_replay_source<impl>>(impl_), std::move(*log), options);
+  auto made = replay::impl::make(std::make_shared<attached_replay_source<impl>>(impl_, std::move(*log)),
+                                 std::string{topic}, options);
+  if (!made) return made.error();
+  return levada::replay{std::move(*made)};
+}
+
+result<replay> attachment::replay_all(const replay_options& options) const {
+  auto made = replay::impl::make(std::make_shared<attached_replay_source<impl>>(impl_, nullptr), std::nullopt,
+                                 options);
   if (!made) return made.error();
   return levada::replay{std::move(*made)};
 }

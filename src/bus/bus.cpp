@@ -10,6 +10,7 @@
 #include "bus/core.hpp"
 #include "bus/listing.hpp"
 #include "bus/names.hpp"
+#include "bus/policies.hpp"
 #include "bus/queue_impl.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/retention.hpp"
@@ -90,17 +91,28 @@ class route_intent final : public intent {
   std::size_t routed_ = 0;
 };
 
+/// Replays one topic, or all where none is given.
 class bus_replay_source final : public replay_source {
  public:
   bus_replay_source(std::shared_ptr<core> owner, std::shared_ptr<topic_slot> topic)
       : owner_{std::move(owner)}, topic_{std::move(topic)} {
-    topic_->readers.add(waiter_);
+    readers().add(waiter_);
   }
-  ~bus_replay_source() override { topic_->readers.remove(waiter_); }
+  ~bus_replay_source() override { readers().remove(waiter_); }
 
   result<std::uint64_t> refresh() override {
     signals_ = waiter_->signals();
     return owner_->next_sequence();
+  }
+  [[nodiscard]] std::uint64_t logs_version() const override { return topic_ ? 0 : owner_->topics_version(); }
+  [[nodiscard]] log_list logs() const override {
+    log_list all;
+    if (topic_) {
+      all.emplace_back(topic_, &topic_->state);
+    } else {
+      for (const auto& topic : owner_->all_topics()) all.emplace_back(topic, &topic->state);
+    }
+    return all;
   }
   result<void> read(const read_function& function) override {
     auto access = owner_->enter("replay");
@@ -115,6 +127,8 @@ class bus_replay_source final : public replay_source {
   clock& time() noexcept override { return owner_->time(); }
 
  private:
+  [[nodiscard]] wake_list& readers() noexcept { return topic_ ? topic_->readers : owner_->readers(); }
+
   std::shared_ptr<core> owner_;
   std::shared_ptr<topic_slot> topic_;
   std::shared_ptr<waiter> waiter_ = std::make_shared<waiter>();
@@ -135,6 +149,14 @@ class bus::impl {
     auto owner = core::start(std::move(*store), std::move(*guard), std::move(options), std::move(name));
     if (!owner) return owner.error();
     return bus{std::make_shared<impl>(std::move(*owner))};
+  }
+
+  /// Maintenance applies it.
+  result<void> change_policy(topic_slot& log, std::string_view operation,
+                             const std::function<void(storage::log_policy&)>& change) const {
+    auto done = levada::change_policy(*owner, log, operation, change);
+    if (done) owner->upkeep().wake();
+    return done;
   }
 
   [[nodiscard]] result<std::shared_ptr<topic_slot>> log_of(std::string_view operation,
@@ -224,9 +246,17 @@ result<void> bus::close() {
 result<topic> bus::declare_topic(std::string_view name, const topic_options& options) {
   if (auto checked = check_name("declare topic", "topic", name); !checked) return checked.error();
   if (auto checked = check_partitions("topic", name, options.partitions); !checked) return checked.error();
-  auto policy = policy_of("declare topic", name, options.retention);
-  if (!policy) return policy.error();
-  auto slot = declare_log(*impl_->owner, name, options.partitions, 0, *policy);
+  storage::log_entry entry;
+  entry.name = name;
+  entry.partitions = options.partitions;
+  entry.create_time = options.timestamps == timestamp_type::create_time;
+  constexpr const char* operation = "declare topic";
+  if (auto set = store_retention(operation, name, options.retention, entry.policy); !set) return set.error();
+  if (auto set = store_compaction(operation, name, options.compaction, entry.policy); !set)
+    return set.error();
+  if (auto set = store_compression(operation, name, options.compression, entry.policy); !set)
+    return set.error();
+  auto slot = declare_log(*impl_->owner, std::move(entry));
   if (!slot) return slot.error();
   if (options.retention.age) impl_->owner->upkeep().wake();
   return levada::topic{std::make_shared<topic::impl>(topic::impl{impl_->owner, std::move(*slot)})};
@@ -251,11 +281,37 @@ result<void> bus::set_retention(std::string_view name, const retention_policy& p
   const std::string operation = fmt::format("set retention of topic '{}'", name);
   auto slot = impl_->log_of(operation, name);
   if (!slot) return slot.error();
-  auto stored = policy_of("set retention of topic", name, policy);
-  if (!stored) return stored.error();
-  auto done = set_policy(*impl_->owner, **slot, *stored);
-  if (done) impl_->owner->upkeep().wake();
-  return done;
+  storage::log_policy wanted;
+  if (auto set = store_retention("set retention of topic", name, policy, wanted); !set) return set;
+  return impl_->change_policy(**slot, operation, [&](storage::log_policy& stored) {
+    stored.retention_milliseconds = wanted.retention_milliseconds;
+    stored.retention_bytes = wanted.retention_bytes;
+    stored.retention_records = wanted.retention_records;
+    stored.force = wanted.force;
+  });
+}
+
+result<void> bus::set_compaction(std::string_view name, const std::optional<compaction_policy>& policy) {
+  const std::string operation = fmt::format("set compaction of topic '{}'", name);
+  auto slot = impl_->topic_of(operation, name);
+  if (!slot) return slot.error();
+  storage::log_policy wanted;
+  if (auto set = store_compaction("set compaction of topic", name, policy, wanted); !set) return set;
+  return impl_->change_policy(**slot, operation, [&](storage::log_policy& stored) {
+    stored.compact = wanted.compact;
+    stored.tombstone_milliseconds = wanted.tombstone_milliseconds;
+    stored.dirty_millionths = wanted.dirty_millionths;
+  });
+}
+
+result<void> bus::set_compression(std::string_view name, compression how) {
+  const std::string operation = fmt::format("set compression of topic '{}'", name);
+  auto slot = impl_->log_of(operation, name);
+  if (!slot) return slot.error();
+  storage::log_policy wanted;
+  if (auto set = store_compression("set compression of topic", name, how, wanted); !set) return set;
+  return impl_->change_policy(**slot, operation,
+                              [&](storage::log_policy& stored) { stored.codec = wanted.codec; });
 }
 
 result<void> bus::delete_records(const topic_partition& where, offset before) {
@@ -304,8 +360,16 @@ result<consumer> bus::join(std::string_view group, const std::vector<std::string
 result<replay> bus::replay(std::string_view topic_name, const replay_options& options) const {
   auto slot = impl_->log_of(fmt::format("replay topic '{}'", topic_name), topic_name);
   if (!slot) return slot.error();
-  const std::shared_ptr<const log::log_state> log{*slot, &(*slot)->state};
-  auto made = replay::impl::make(std::make_shared<bus_replay_source>(impl_->owner, *slot), log, options);
+  auto made = replay::impl::make(std::make_shared<bus_replay_source>(impl_->owner, *slot),
+                                 std::string{topic_name}, options);
+  if (!made) return made.error();
+  return levada::replay{std::move(*made)};
+}
+
+result<replay> bus::replay_all(const replay_options& options) const {
+  if (auto entered = impl_->owner->enter("replay all topics"); !entered) return entered.error();
+  auto made =
+      replay::impl::make(std::make_shared<bus_replay_source>(impl_->owner, nullptr), std::nullopt, options);
   if (!made) return made.error();
   return levada::replay{std::move(*made)};
 }
@@ -315,10 +379,15 @@ result<replay> bus::replay(std::string_view topic_name, const replay_options& op
 result<void> bus::declare_exchange(std::string_view name, const exchange_options& options) {
   if (auto checked = check_name("declare exchange", "exchange", name); !checked) return checked;
   if (auto checked = check_partitions("exchange", name, options.partitions); !checked) return checked;
-  auto policy = policy_of("declare exchange", name, options.retention);
-  if (!policy) return policy.error();
-  auto slot =
-      declare_log(*impl_->owner, name, options.partitions, static_cast<std::uint8_t>(options.type), *policy);
+  storage::log_entry entry;
+  entry.name = name;
+  entry.partitions = options.partitions;
+  entry.exchange = static_cast<std::uint8_t>(options.type);
+  constexpr const char* operation = "declare exchange";
+  if (auto set = store_retention(operation, name, options.retention, entry.policy); !set) return set.error();
+  if (auto set = store_compression(operation, name, options.compression, entry.policy); !set)
+    return set.error();
+  auto slot = declare_log(*impl_->owner, std::move(entry));
   if (!slot) return slot.error();
   if (options.retention.age) impl_->owner->upkeep().wake();
   return {};

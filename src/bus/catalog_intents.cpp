@@ -69,12 +69,16 @@ class add_log final : public add_intent<storage::log_entry> {
     const auto found = owner.find_topic(entry_.name);
     if (!found) return {};
     exists_ = true;
-    if (found->state.exchange() == entry_.exchange && found->state.partitions() == entry_.partitions)
+    const auto& log = found->state;
+    if (log.exchange() == entry_.exchange && log.partitions() == entry_.partitions &&
+        log.create_time() == entry_.create_time) {
       return {};
+    }
+    const auto times = [](bool create) { return create ? " and create times" : ""; };
     return error{errc::inequivalent,
-                 fmt::format("'{}' exists as {} with {} partitions, not {} with {}", entry_.name,
-                             kind_of(found->state.exchange()), found->state.partitions(),
-                             kind_of(entry_.exchange), entry_.partitions)};
+                 fmt::format("'{}' exists as {} with {} partitions{}, not {} with {}{}", entry_.name,
+                             kind_of(log.exchange()), log.partitions(), times(log.create_time()),
+                             kind_of(entry_.exchange), entry_.partitions, times(entry_.create_time))};
   }
   void complete(commit_scope& scope) override { entry_.created = scope.now(); }
 };
@@ -153,14 +157,16 @@ error topic_is_gone(const topic_slot& topic) {
   return {errc::unknown_topic, fmt::format("topic '{}' is deleted", topic.state.name())};
 }
 
-class change_policy final : public catalog_intent {
+class policy_intent final : public catalog_intent {
  public:
-  change_policy(topic_slot& log, const storage::log_policy& policy) : log_{log}, policy_{policy} {}
+  policy_intent(topic_slot& log, const std::function<void(storage::log_policy&)>& change)
+      : log_{log}, change_{change} {}
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
     if (log_.state.deleted()) return topic_is_gone(log_);
-    storage::log_entry entry = log_.entry;
-    entry.policy = policy_;
-    return scope.written(storage::put(scope.txn(), scope.tables(), entry));
+    storage::log_entry changed = log_.entry;
+    change_(changed.policy);
+    policy_ = changed.policy;
+    return scope.written(storage::put(scope.txn(), scope.tables(), changed));
   }
   void applied(commit_scope&) noexcept override {
     log_.entry.policy = policy_;
@@ -170,6 +176,7 @@ class change_policy final : public catalog_intent {
 
  private:
   topic_slot& log_;
+  const std::function<void(storage::log_policy&)>& change_;
   storage::log_policy policy_;
 };
 
@@ -210,20 +217,19 @@ class remove_queue final : public catalog_intent {
 
 }  // namespace
 
-result<std::shared_ptr<topic_slot>> declare_log(core& owner, std::string_view name, std::uint32_t partitions,
-                                                std::uint8_t exchange, const storage::log_policy& policy) {
-  add_log intent{{0, std::string{name}, partitions, 0, exchange, {}, policy}};
-  if (auto done =
-          owner.run(fmt::format("declare {} '{}'", exchange == 0 ? "topic" : "exchange", name), intent);
-      !done) {
-    return done.error();
-  }
+result<std::shared_ptr<topic_slot>> declare_log(core& owner, storage::log_entry entry) {
+  const std::string name = entry.name;
+  const std::string operation =
+      fmt::format("declare {} '{}'", entry.exchange == 0 ? "topic" : "exchange", name);
+  add_log intent{std::move(entry)};
+  if (auto done = owner.run(operation, intent); !done) return done.error();
   return owner.find_topic(name);
 }
 
-result<void> set_policy(core& owner, topic_slot& log, const storage::log_policy& policy) {
-  change_policy intent{log, policy};
-  return owner.run(fmt::format("set retention of topic '{}'", log.state.name()), intent);
+result<void> change_policy(core& owner, topic_slot& log, std::string_view operation,
+                           const std::function<void(storage::log_policy&)>& change) {
+  policy_intent intent{log, change};
+  return owner.run(operation, intent);
 }
 
 result<void> delete_topic(core& owner, topic_slot& topic) {

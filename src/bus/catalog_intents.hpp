@@ -3,21 +3,22 @@
 /// @file
 /// Declaring and deleting: the intents that change what exists. Each commits alone.
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
 #include "bus/core.hpp"
 
-#include <levada/options.hpp>
+#include <levada/error.hpp>
 
 namespace levada {
 
-/// The topic or exchange of that name, made if there is none. `exchange` is 0 for a topic, else the
-/// exchange_type. Fails with `inequivalent` where it exists with other properties; the policy is no such.
-[[nodiscard]] result<std::shared_ptr<topic_slot>> declare_log(core& owner, std::string_view name,
-                                                              std::uint32_t partitions, std::uint8_t exchange,
-                                                              const storage::log_policy& policy);
-[[nodiscard]] result<void> set_policy(core& owner, topic_slot& log, const storage::log_policy& policy);
+/// The topic or exchange of that name, made from `entry` if there is none. Fails with `inequivalent` where it
+/// exists with other properties; the policy is no such.
+[[nodiscard]] result<std::shared_ptr<topic_slot>> declare_log(core& owner, storage::log_entry entry);
+/// Changes the policy of a topic or exchange; `operation` is for messages.
+[[nodiscard]] result<void> change_policy(core& owner, topic_slot& log, std::string_view operation,
+                                         const std::function<void(storage::log_policy&)>& change);
 [[nodiscard]] result<void> delete_topic(core& owner, topic_slot& topic);
 [[nodiscard]] result<std::shared_ptr<group_slot>> declare_group(core& owner, std::string_view name);
 /// An empty `name` makes one up, for an exclusive queue.

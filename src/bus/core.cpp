@@ -43,8 +43,7 @@ constexpr auto nothing_to_apply = [](commit_scope&) noexcept {};
 
 }  // namespace
 
-topic_slot::topic_slot(const storage::log_entry& stored)
-    : state{stored.id, stored.name, stored.partitions, stored.exchange}, entry{stored} {
+topic_slot::topic_slot(const storage::log_entry& stored) : state{stored}, entry{stored} {
   state.set_policy(stored.policy);
   if (stored.exchange != 0) {
     bindings = std::make_unique<routing::matcher>(static_cast<exchange_type>(stored.exchange));
@@ -81,7 +80,7 @@ result<std::uint64_t> commit_scope::append(topic_slot& topic, log::row_encoder& 
           rc, fmt::format("append to topic '{}' partition {}", topic.state.name(), rows.partition()));
     }
     if (const std::uint32_t count = rows.records_in(i); count > 0) {
-      added_rows_.push_back({&topic, sequence, base, rows.partition(), count});
+      added_rows_.push_back({&topic, sequence, base, rows.time_last(i, at), rows.partition(), count});
       base += count;
     }
   }
@@ -148,7 +147,7 @@ void commit_scope::publish() {
     const std::lock_guard guard{topic.state.mutex()};
     for (; i < added_rows_.size() && added_rows_[i].topic == &topic; ++i) {
       const added_row& row = added_rows_[i];
-      topic.state.add_row(row.sequence, row.partition, row.base_offset, row.count, now_);
+      topic.state.add_row(row.sequence, row.partition, row.base_offset, row.count, row.time_last);
     }
   }
   if (rows_appended_ > 0) core_.next_sequence_.fetch_add(rows_appended_, std::memory_order_release);
@@ -160,6 +159,7 @@ void commit_scope::publish() {
   }
   for (queue_slot* const queue : queues_) queue->state.committed(*queue->staged_row);
   for (topic_slot* const topic : topics_) topic->readers.signal();
+  if (!topics_.empty()) core_.readers_.signal();
   for (queue_slot* const queue : queues_) {
     if (!queue->staged_entries.empty()) queue->waiting.signal();
   }
@@ -515,6 +515,13 @@ std::optional<std::uint64_t> core::begin_of(std::uint32_t log, std::uint32_t par
   return topic->state.begin(partition);
 }
 
+storage::codec core::codec_of(std::uint32_t log) const {
+  const auto topic = find_topic(log);
+  if (!topic) return storage::codec::none;
+  const std::shared_lock guard{topic->state.mutex()};
+  return static_cast<storage::codec>(topic->state.policy().codec);
+}
+
 std::shared_ptr<queue_slot> core::find_queue(std::string_view name) const {
   const std::shared_lock guard{names_};
   const auto found = queues_.find(name);
@@ -558,6 +565,7 @@ void core::add(const storage::log_entry& entry) {
   auto slot = std::make_shared<topic_slot>(entry);
   topics_.emplace(entry.name, slot);
   topics_by_id_.emplace(entry.id, std::move(slot));
+  ++topics_version_;
 }
 
 void core::add(const storage::group_entry& entry) {
@@ -625,7 +633,9 @@ void core::remove_topic(std::uint32_t id) {
     const std::lock_guard guard{group->mutex};
     group->state.forget_topic(topic->state.name(), time().steady());
   }
+  ++topics_version_;
   topic->readers.signal();
+  readers_.signal();
   ask_for_sweep();
 }
 
@@ -696,6 +706,7 @@ result<void> core::close() {
   {
     const std::shared_lock guard{names_};
     for (const auto& [name, topic] : topics_) topic->readers.signal();
+    readers_.signal();
     for (const auto& [name, queue] : queues_) queue->waiting.signal();
     for (const auto& [name, group] : groups_) group->members.signal();
   }

@@ -25,6 +25,7 @@
 #include "queue/queue_state.hpp"
 #include "routing/matcher.hpp"
 #include "storage/catalog.hpp"
+#include "storage/codec.hpp"
 #include "storage/store_directory.hpp"
 
 #include <levada/clock.hpp>
@@ -113,6 +114,7 @@ class commit_scope {
     topic_slot* topic;
     std::uint64_t sequence;
     std::uint64_t base_offset;
+    std::int64_t time_last;
     std::uint32_t partition;
     std::uint32_t count;
   };
@@ -175,8 +177,16 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::shared_ptr<group_slot> find_group(std::string_view name) const;
   [[nodiscard]] std::vector<std::shared_ptr<queue_slot>> all_queues() const;
   [[nodiscard]] std::vector<std::shared_ptr<topic_slot>> all_topics() const;
+  /// Differs whenever topics or exchanges have been added or removed.
+  [[nodiscard]] std::uint64_t topics_version() const noexcept {
+    return topics_version_.load(std::memory_order_acquire);
+  }
+  /// Who waits for records of any topic.
+  [[nodiscard]] wake_list& readers() noexcept { return readers_; }
   /// The oldest offset that is wanted of a partition; nothing where there is no such log.
   [[nodiscard]] std::optional<std::uint64_t> begin_of(std::uint32_t log, std::uint32_t partition) const;
+  /// How records of a log are sealed.
+  [[nodiscard]] storage::codec codec_of(std::uint32_t log) const;
   // For intents, in `execute`:
   [[nodiscard]] queue_slot* queue_of_binding(std::uint32_t id) const;
   [[nodiscard]] const std::vector<storage::binding_entry>& bindings() const noexcept { return bindings_; }
@@ -261,6 +271,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::map<std::uint32_t, std::shared_ptr<topic_slot>> topics_by_id_;
   std::map<std::uint32_t, std::shared_ptr<queue_slot>> queues_by_id_;
   std::vector<storage::binding_entry> bindings_;
+  std::atomic<std::uint64_t> topics_version_{0};
+  wake_list readers_;
 
   segment_set segments_;  // the committing thread alone
   std::atomic<std::uint64_t> next_sequence_{1};

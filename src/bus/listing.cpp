@@ -5,7 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include "bus/retention.hpp"
+#include "bus/policies.hpp"
 #include "group/offset_table.hpp"
 #include "queue/queue_blocks.hpp"
 
@@ -51,7 +51,13 @@ const storage::log_entry* listing::find_log(std::uint32_t id) const {
 std::vector<topic_info> listing::topics() const {
   std::vector<topic_info> all;
   for (const auto& log : catalog_.logs) {
-    topic_info info{log.name, log.exchange != 0, retention_of(log.policy), {}};
+    topic_info info{log.name,
+                    log.exchange != 0,
+                    log.create_time ? timestamp_type::create_time : timestamp_type::append_time,
+                    retention_of(log.policy),
+                    compaction_of(log.policy),
+                    compression_of(log.policy),
+                    {}};
     for (std::uint32_t p = 0; p < log.partitions; ++p) {
       info.partitions.push_back({partition_id{p}, begin_of(log, p), offset{end_of_(log.id, p)}});
     }

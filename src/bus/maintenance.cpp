@@ -106,6 +106,7 @@ result<void> maintenance::seal() {
   request.begin_of = [this](std::uint32_t log, std::uint32_t partition) {
     return owner_.begin_of(log, partition);
   };
+  request.codec_of = [this](std::uint32_t log) { return owner_.codec_of(log); };
   auto sealed = log::seal(access->main(), request);
   if (!sealed) return sealed.error();
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <map>
 #include <utility>
 #include <variant>
 
@@ -10,84 +13,168 @@
 namespace levada {
 
 result<std::unique_ptr<replay::impl>> replay::impl::make(std::shared_ptr<replay_source> source,
-                                                         std::shared_ptr<const log::log_state> log,
+                                                         std::optional<std::string> topic,
                                                          const replay_options& options) {
-  replay_options effective = options;
-  const auto& name = log->name();
-  if (options.partition && options.partition->value() >= log->partitions()) {
-    return error{
-        errc::unknown_partition,
-        fmt::format("replay topic '{}', partition {}: the topic has {} partition{}", name,
-                    options.partition->value(), log->partitions(), log->partitions() == 1 ? "" : "s")};
-  }
-  if (options.bytes_max == 0) {
-    return error{errc::invalid_argument, fmt::format("replay topic '{}': bytes_max is 0", name)};
-  }
-  if (std::holds_alternative<offset>(options.from) && !options.partition) {
-    if (log->partitions() > 1) {
-      return error{errc::invalid_argument,
-                   fmt::format("replay topic '{}': an offset needs a partition, the topic has {}", name,
-                               log->partitions())};
-    }
-    effective.partition = partition_id{0};
-  }
-  std::unique_ptr<impl> self{new impl{std::move(source), std::move(log), effective}};
+  std::unique_ptr<impl> self{new impl{std::move(source), std::move(topic), options}};
   if (auto started = self->start(); !started) return started.error();
   return self;
+}
+
+error replay::impl::refusal(errc code, const std::string& why) const {
+  return {code,
+          fmt::format("replay {}: {}", topic_ ? fmt::format("topic '{}'", *topic_) : "all topics", why)};
+}
+
+result<void> replay::impl::check() {
+  if (options_.bytes_max == 0) return refusal(errc::invalid_argument, "bytes_max is 0");
+  if (!(options_.pace >= 0) || std::isinf(options_.pace)) {
+    return refusal(errc::invalid_argument,
+                   fmt::format("a pace of {} is given, the least is 0", options_.pace));
+  }
+  const bool with_offset =
+      std::holds_alternative<offset>(options_.from) || std::holds_alternative<offset>(options_.until);
+  if (!topic_) {
+    if (with_offset || options_.partition) {
+      return refusal(errc::invalid_argument, "offsets and partitions belong to one topic");
+    }
+    return {};
+  }
+  const std::uint32_t partitions = logs_.front()->partitions();
+  if (options_.partition && options_.partition->value() >= partitions) {
+    return refusal(errc::unknown_partition, fmt::format("there is no partition {}, the topic has {}",
+                                                        options_.partition->value(), partitions));
+  }
+  if (with_offset && !options_.partition) {
+    if (partitions > 1) {
+      return refusal(errc::invalid_argument,
+                     fmt::format("an offset needs a partition, the topic has {}", partitions));
+    }
+    options_.partition = partition_id{0};
+  }
+  return {};
 }
 
 result<void> replay::impl::start() {
   auto sequence = source_->refresh();
   if (!sequence) return sequence.error();
-  const auto* const time = std::get_if<timestamp>(&options_.from);
-  const auto* const from = std::get_if<offset>(&options_.from);
-  const bool latest = std::holds_alternative<from_latest>(options_.from);
-  if (!options_.partition) {
-    if (latest) everywhere_.sequence = *sequence;
-    if (time != nullptr) {
-      not_before_ = time->time_since_epoch().count();
-      everywhere_.sequence = log::sequence_before(*log_, not_before_);
+  logs_version_ = source_->logs_version();
+  logs_ = source_->logs();
+  if (auto checked = check(); !checked) return checked;
+  std::vector<part> parts;
+  for (const auto& log : logs_) {
+    auto placed = place(*log);
+    if (!placed) return placed.error();
+    parts.push_back(std::move(*placed));
+  }
+  pass_ = log::make_pass(std::move(parts));
+  return {};
+}
+
+result<replay::impl::part> replay::impl::place(const log::log_state& log) {
+  part p{&log, std::vector<std::uint64_t>(log.partitions(), 0),
+         std::vector<std::uint64_t>(log.partitions(), log::log_pass::no_end)};
+  auto placed = source_->read([&](log::log_reader& reader) -> result<void> {
+    for (std::uint32_t i = 0; i < log.partitions(); ++i) {
+      if (options_.partition && options_.partition->value() != i) {
+        p.until[i] = 0;
+        continue;
+      }
+      if (auto begin = place_begin(reader, p, i); !begin) return begin;
+      if (auto end = place_end(reader, p, i); !end) return end;
     }
     return {};
+  });
+  if (!placed) return placed.error();
+  return p;
+}
+
+result<void> replay::impl::place_begin(log::log_reader& reader, part& p, std::uint32_t partition) const {
+  std::uint64_t& next = p.next[partition];
+  const std::uint64_t begin = p.log->begin(partition);
+  const std::uint64_t end = p.log->end(partition);
+  next = begin;
+  if (std::holds_alternative<from_latest>(options_.from)) next = end;
+  if (const auto* const time = std::get_if<timestamp>(&options_.from)) {
+    auto found = reader.find_time(*p.log, partition, time->time_since_epoch().count());
+    if (!found) return found.error();
+    next = *found;
   }
-  const std::uint32_t partition = options_.partition->value();
-  position_ = log_->begin(partition);
-  if (latest) position_ = log_->end(partition);
-  if (from != nullptr) {
-    position_ = from->value();
-    if (position_ > log_->end(partition)) {
-      return error{errc::offset_out_of_range,
-                   fmt::format("replay topic '{}', partition {}: offset {} lies beyond the end, {}",
-                               log_->name(), partition, position_, log_->end(partition))};
+  if (const auto* const from = std::get_if<offset>(&options_.from)) {
+    next = from->value();
+    if (next > end) {
+      return refusal(errc::offset_out_of_range,
+                     fmt::format("partition {}, offset {} lies beyond the end, {}", partition, next, end));
     }
-    if (position_ < log_->begin(partition)) {
-      return error{
+    if (next < begin) {
+      return refusal(
           errc::overtaken,
-          fmt::format("replay topic '{}', partition {}: offset {} has been removed, the oldest is {}",
-                      log_->name(), partition, position_, log_->begin(partition))};
+          fmt::format("partition {}, offset {} has been removed, the oldest is {}", partition, next, begin));
     }
-  }
-  if (time != nullptr) {
-    return source_->read([&](log::log_reader& reader) -> result<void> {
-      auto found = reader.find_time(*log_, partition, time->time_since_epoch().count());
-      if (!found) return found.error();
-      position_ = *found;
-      return {};
-    });
   }
   return {};
 }
 
+result<void> replay::impl::place_end(log::log_reader& reader, part& p, std::uint32_t partition) const {
+  std::uint64_t& until = p.until[partition];
+  if (std::holds_alternative<until_latest>(options_.until)) until = p.log->end(partition);
+  if (const auto* const end = std::get_if<offset>(&options_.until)) until = end->value();
+  if (const auto* const time = std::get_if<timestamp>(&options_.until)) {
+    auto found = reader.find_time(*p.log, partition, time->time_since_epoch().count());
+    if (!found) return found.error();
+    until = *found;
+  }
+  return {};
+}
+
+void replay::impl::sync_logs() {
+  const std::uint64_t version = source_->logs_version();
+  if (topic_ || version == logs_version_) return;
+  logs_version_ = version;
+  const bool bounded = !std::holds_alternative<until_closed>(options_.until);
+  auto logs = source_->logs();
+  std::map<std::uint32_t, part> known;
+  for (auto& p : pass_.parts) known.emplace(p.log->id(), std::move(p));
+  pass_.parts.clear();
+  pass_.sealed.reset();
+  for (const auto& log : logs) {
+    if (const auto found = known.find(log->id()); found != known.end()) {
+      pass_.parts.push_back(std::move(found->second));
+    } else {
+      // What is declared later is read from its beginning, unless the pass ends with what was there.
+      pass_.parts.push_back(
+          {log.get(), std::vector<std::uint64_t>(log->partitions(), 0),
+           std::vector<std::uint64_t>(log->partitions(), bounded ? 0 : log::log_pass::no_end)});
+    }
+  }
+  logs_ = std::move(logs);  // the last to let go of those that are gone
+}
+
+result<void> replay::impl::read_one(log::log_reader& reader, log::batch_builder& batch) {
+  const std::uint32_t partition = options_.partition->value();
+  part& p = pass_.parts.front();
+  auto done = reader.read_partition(*p.log, partition, p.next[partition], batch, p.until[partition]);
+  if (!done && done.error() == errc::overtaken) p.next[partition] = p.log->begin(partition);
+  if (!done && done.error() == errc::damaged) {
+    p.next[partition] = std::max(p.next[partition], reader.behind_damage());
+  }
+  return done;
+}
+
 result<record_batch> replay::impl::step(std::uint64_t until) {
+  if (failure_) {
+    const error e = std::move(*failure_);
+    failure_.reset();
+    return e;
+  }
+  sync_logs();
   log::batch_builder batch{{.bytes = options_.bytes_max}};
   auto done = source_->read([&](log::log_reader& reader) -> result<void> {
     reader.verify(options_.verify);
-    return options_.partition ? reader.read_partition(*log_, options_.partition->value(), position_, batch)
-                              : reader.read_log(*log_, everywhere_, until, not_before_, batch);
+    return options_.partition ? read_one(reader, batch) : reader.read_pass(pass_, until, batch);
   });
-  if (!done && done.error() == errc::overtaken) position_ = log_->begin(options_.partition->value());
-  // What was read before the damage is delivered first; the error comes when nothing stands before it.
   if (!done && batch.records() == 0) return done.error();
+  // What was read before the failure is delivered first.
+  if (!done) failure_ = done.error();
   return batch.finish();
 }
 
@@ -96,10 +183,28 @@ result<record_batch> replay::impl::next(std::chrono::milliseconds timeout) {
   for (;;) {
     auto until = source_->refresh();
     if (!until) return until.error();
-    auto batch = step(*until);
-    if (!batch || !batch->empty() || source_->time().steady() >= deadline) return batch;
-    if (auto slept = source_->wait(*until, deadline); !slept) return slept.error();
+    if (pace_.empty()) {
+      auto batch = step(*until);
+      if (!batch || !pace_.paced()) {
+        if (!batch || !batch->empty()) return batch;
+      } else {
+        pace_.hold(std::move(*batch), source_->time().steady());
+      }
+    }
+    auto wake = deadline;
+    if (!pace_.empty()) {
+      auto due = pace_.take(source_->time().steady());
+      if (!due.empty()) return due;
+      wake = std::min(deadline, pace_.due());
+    }
+    if (ended() || source_->time().steady() >= deadline) return record_batch{};
+    if (auto slept = source_->wait(*until, wake); !slept) return slept.error();
   }
+}
+
+bool replay::impl::ended() const noexcept {
+  if (failure_ || !pace_.empty() || std::holds_alternative<until_closed>(options_.until)) return false;
+  return pass_.ended();
 }
 
 replay::replay(std::unique_ptr<impl> self) noexcept : impl_{std::move(self)} {}
@@ -109,6 +214,10 @@ replay::~replay() = default;
 
 result<record_batch> replay::next(std::chrono::milliseconds timeout) {
   return impl_->next(timeout);
+}
+
+bool replay::ended() const noexcept {
+  return impl_->ended();
 }
 
 }  // namespace levada

@@ -7,8 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string_view>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "bus/replay_pace.hpp"
 #include "bus/wake_list.hpp"
 #include "log/log_reader.hpp"
 #include "log/log_state.hpp"
@@ -21,9 +24,14 @@ namespace levada {
 /// A place to replay from. Safe to share.
 class replay_source {
  public:
+  using log_list = std::vector<std::shared_ptr<const log::log_state>>;
+
   virtual ~replay_source() = default;
-  /// The sequence after the last row that may be read now; `logs` are known up to it.
+  /// The sequence after the last row that may be read now; the logs are known up to it.
   [[nodiscard]] virtual result<std::uint64_t> refresh() = 0;
+  /// The logs to be read, and a number that differs when they do.
+  [[nodiscard]] virtual std::uint64_t logs_version() const = 0;
+  [[nodiscard]] virtual log_list logs() const = 0;
   /// Opens a snapshot for the time of one call of `read`.
   using read_function = std::function<result<void>(log::log_reader&)>;
   [[nodiscard]] virtual result<void> read(const read_function& function) = 0;
@@ -35,26 +43,39 @@ class replay_source {
 
 class replay::impl {
  public:
-  /// `log` lives as long as the source.
+  /// Of one log, or, without a name, of all that the source has.
   [[nodiscard]] static result<std::unique_ptr<impl>> make(std::shared_ptr<replay_source> source,
-                                                          std::shared_ptr<const log::log_state> log,
+                                                          std::optional<std::string> topic,
                                                           const replay_options& options);
   [[nodiscard]] result<record_batch> next(std::chrono::milliseconds timeout);
+  [[nodiscard]] bool ended() const noexcept;
 
  private:
-  impl(std::shared_ptr<replay_source> source, std::shared_ptr<const log::log_state> log,
-       const replay_options& options)
-      : source_{std::move(source)}, log_{std::move(log)}, options_{options} {}
+  using part = log::log_pass::part;
 
+  impl(std::shared_ptr<replay_source> source, std::optional<std::string> topic, const replay_options& options)
+      : source_{std::move(source)}, topic_{std::move(topic)}, options_{options}, pace_{options.pace} {}
+
+  [[nodiscard]] error refusal(errc code, const std::string& why) const;
+  [[nodiscard]] result<void> check();
   [[nodiscard]] result<void> start();
+  /// Where the pass begins and ends in one log.
+  [[nodiscard]] result<part> place(const log::log_state& log);
+  [[nodiscard]] result<void> place_begin(log::log_reader& reader, part& p, std::uint32_t partition) const;
+  [[nodiscard]] result<void> place_end(log::log_reader& reader, part& p, std::uint32_t partition) const;
+  /// Takes in which logs there are by now.
+  void sync_logs();
   [[nodiscard]] result<record_batch> step(std::uint64_t until);
+  [[nodiscard]] result<void> read_one(log::log_reader& reader, log::batch_builder& batch);
 
   std::shared_ptr<replay_source> source_;
-  std::shared_ptr<const log::log_state> log_;
+  std::optional<std::string> topic_;
   replay_options options_;
-  std::uint64_t position_ = 0;  // in the one partition
-  log::log_position everywhere_;
-  std::int64_t not_before_ = INT64_MIN;
+  replay_source::log_list logs_;
+  std::uint64_t logs_version_ = 0;
+  log::log_pass pass_;
+  std::optional<error> failure_;  // to be reported after the records before it
+  replay_pace pace_;
 };
 
 }  // namespace levada

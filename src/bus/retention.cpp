@@ -165,28 +165,6 @@ result<void> spare_referenced(core& owner, const core::access& access, std::uint
 
 }  // namespace
 
-result<storage::log_policy> policy_of(std::string_view operation, std::string_view name,
-                                      const retention_policy& policy) {
-  const auto refuse = [&](const char* what) {
-    return error{errc::invalid_argument,
-                 fmt::format("{} '{}': a retention of {} is given, the least is 1", operation, name, what)};
-  };
-  if (policy.age && policy.age->count() < 1) return refuse("less than 1 ms");
-  if (policy.bytes == 0) return refuse("0 bytes");
-  if (policy.records == 0) return refuse("0 records");
-  return storage::log_policy{policy.age ? static_cast<std::uint64_t>(policy.age->count()) : 0,
-                             policy.bytes.value_or(0), policy.records.value_or(0), policy.force};
-}
-
-retention_policy retention_of(const storage::log_policy& policy) {
-  retention_policy r;
-  if (policy.retention_milliseconds > 0) r.age = std::chrono::milliseconds{policy.retention_milliseconds};
-  if (policy.retention_bytes > 0) r.bytes = policy.retention_bytes;
-  if (policy.retention_records > 0) r.records = policy.retention_records;
-  r.force = policy.force;
-  return r;
-}
-
 result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partition, std::uint64_t before) {
   const std::string operation =
       fmt::format("delete records of topic '{}' partition {}", topic.state.name(), partition);

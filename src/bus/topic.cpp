@@ -16,6 +16,15 @@ std::string append_operation(const log::log_state& log) {
   return fmt::format("publish to topic '{}'", log.name());
 }
 
+/// Gives a record the time that it keeps, where its topic keeps such.
+void set_time(const core& owner, const log::log_state& log, log::record_source& source) {
+  if (!log.create_time()) {
+    source.time.reset();
+  } else if (!source.time) {
+    source.time = owner.bus_time();
+  }
+}
+
 /// Appends the rows of several partitions of one topic.
 class append_intent final : public intent {
  public:
@@ -64,15 +73,18 @@ result<void> check_record_size(std::string_view operation, std::size_t size, std
 
 class publish_batch::impl {
  public:
-  explicit impl(std::shared_ptr<topic_slot> topic, std::size_t record_bytes_max)
-      : topic_{std::move(topic)}, record_bytes_max_{record_bytes_max} {
+  impl(std::shared_ptr<core> owner, std::shared_ptr<topic_slot> topic)
+      : owner_{std::move(owner)},
+        topic_{std::move(topic)},
+        record_bytes_max_{owner_->options().record_bytes_max} {
     const std::uint32_t n = topic_->state.partitions();
     next_ = topic_->next_partition.fetch_add(1, std::memory_order_relaxed) % n;
     rows_.reserve(n);
     for (std::uint32_t p = 0; p < n; ++p) rows_.emplace_back(topic_->state.id(), p);
   }
 
-  result<slot> add(std::optional<partition_id> partition, const log::record_source& source) {
+  result<slot> add(std::optional<partition_id> partition, log::record_source source) {
+    set_time(*owner_, topic_->state, source);
     const std::size_t size = source.size();
     if (size > record_bytes_max_) {
       return check_record_size(append_operation(topic_->state), size, record_bytes_max_).error();
@@ -130,6 +142,7 @@ class publish_batch::impl {
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
+  std::shared_ptr<core> owner_;
   std::shared_ptr<topic_slot> topic_;
   std::size_t record_bytes_max_;
   std::vector<log::row_encoder> rows_;
@@ -202,8 +215,9 @@ result<publish_receipt> topic::publish(partition_id partition, const record& r) 
   if (partition.value() >= slot.state.partitions()) return unknown_partition(slot.state, partition);
   const auto extras = log::encode_extras({}, r);
   if (!extras) return extras.error();
-  const auto source = log::source_of(r, *extras);
+  auto source = log::source_of(r, *extras);
   if (!source) return source.error();
+  set_time(*impl_->owner, slot.state, *source);
   const std::string operation = append_operation(slot.state);
   const auto fits = check_record_size(operation, source->size(), impl_->owner->options().record_bytes_max);
   if (!fits) return fits.error();
@@ -213,7 +227,8 @@ result<publish_receipt> topic::publish(partition_id partition, const record& r) 
   rows.finish();
   append_intent append{slot, {&rows}, rows.bytes()};
   if (auto done = impl_->owner->run(operation, append); !done) return done.error();
-  return publish_receipt{slot.state.name(), partition, append.base_offset(0), append.time(), 0};
+  const timestamp time = source->time ? log::to_time(*source->time) : append.time();
+  return publish_receipt{slot.state.name(), partition, append.base_offset(0), time, 0};
 }
 
 result<batch_receipt> topic::publish(publish_batch& batch) const {
@@ -236,8 +251,7 @@ result<batch_receipt> topic::publish(publish_batch& batch) const {
 }
 
 publish_batch topic::make_batch() const {
-  return publish_batch{
-      std::make_unique<publish_batch::impl>(impl_->slot, impl_->owner->options().record_bytes_max)};
+  return publish_batch{std::make_unique<publish_batch::impl>(impl_->owner, impl_->slot)};
 }
 
 }  // namespace levada

@@ -26,7 +26,9 @@ result<journal_extent> index_journal(journal_reader& journal, std::uint64_t firs
       previous = header.log;
     }
     extent.next_sequence = row.sequence + 1;
-    extent.time_last = std::max(extent.time_last, header.time_last);
+    // What publishers say is no time of the bus.
+    if (log == nullptr || !log->create_time())
+      extent.time_last = std::max(extent.time_last, header.time_last);
     extent.bytes += sizeof header + header.records_size;
     if (header.count == 0 || log == nullptr) return true;
     const std::lock_guard guard{log->mutex()};
@@ -39,7 +41,7 @@ result<journal_extent> index_journal(journal_reader& journal, std::uint64_t firs
                                  row.sequence, header.base_offset)};
       return false;
     }
-    log->add_row(row.sequence, header.partition, header.base_offset, header.count, header.time_first);
+    log->add_row(row.sequence, header.partition, header.base_offset, header.count, header.time_last);
     return true;
   });
   if (!walked) return walked.error();

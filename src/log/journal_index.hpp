@@ -11,7 +11,7 @@ namespace levada::log {
 
 struct journal_extent {
   std::uint64_t next_sequence = 0;  ///< one beyond the last row
-  std::int64_t time_last = 0;       ///< largest time of a record, microseconds since 1970
+  std::int64_t time_last = 0;       ///< largest append time of a record, microseconds since 1970
   std::uint64_t bytes = 0;          ///< of the rows
 };
 

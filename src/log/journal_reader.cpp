@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <vector>
 
@@ -94,7 +93,8 @@ result<void> journal_reader::add_continued(const log_state& log, batch_builder& 
   return {};
 }
 
-result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, batch_builder& out) {
+result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, std::uint64_t most,
+                                     batch_builder& out) {
   if (row_.header.continued == static_cast<std::uint8_t>(continuation::first)) return add_continued(log, out);
   const std::size_t size = row_.records.size();
   if (!out.fits(size)) return {};
@@ -106,7 +106,7 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, b
     return damaged_row(log, row_, "wrong checksum");
   }
   const std::uint64_t left = row_.header.count - skip;
-  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, out.room()));
+  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>({left, most, out.room()}));
   const auto begin = size_of_records({place, size}, skip);
   const auto end = count < left ? size_of_records({place, size}, skip + count) : size;
   if (!begin || !end || *begin >= *end) return damaged_row(log, row_, "its records cannot be told apart");
@@ -116,8 +116,8 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, b
 }
 
 result<void> journal_reader::read_partition(const log_state& log, std::uint32_t partition,
-                                            std::uint64_t& from, batch_builder& out) {
-  const std::uint64_t end = log.end(partition);
+                                            std::uint64_t& from, std::uint64_t until, batch_builder& out) {
+  const std::uint64_t end = std::min(until, log.end(partition));
   while (from < end && !out.full()) {
     std::vector<log_index::entry> entries;
     {
@@ -138,7 +138,7 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
           const std::uint64_t beyond = base + row_.header.count;
           if (from >= base && from < beyond) {
             const std::size_t had = out.records();
-            if (auto added = add_row(log, from - base, out); !added) return added.error();
+            if (auto added = add_row(log, from - base, end - from, out); !added) return added.error();
             const std::size_t added = out.records() - had;
             if (added == 0) return {};  // no room for it
             from += added;
@@ -157,57 +157,50 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
   return {};
 }
 
-result<void> journal_reader::read_log(const log_state& log, std::uint64_t& from, std::uint64_t until,
-                                      std::int64_t not_before, batch_builder& out) {
-  while (from < until && !out.full()) {
-    std::vector<log_index::entry> entries;
-    {
-      const std::shared_lock guard{log.mutex()};
-      if (log.sealed_through() > 0 && from <= log.sealed_through()) return {};
-      entries = copy_entries(log.whole(), log.whole().find_sequence(from));
+std::uint64_t journal_reader::behind_row(std::uint64_t from) const noexcept {
+  // What a damaged header says is believed where it can be true.
+  constexpr std::uint64_t count_max = storage::row_records_max / sizeof(detail::record_header);
+  const std::uint64_t base = row_.header.base_offset;
+  const std::uint64_t count = row_.header.count;
+  return count <= count_max && base <= from && from < base + count ? base + count : from + 1;
+}
+
+result<void> journal_reader::read_pass(log_pass& pass, std::uint64_t until, batch_builder& out) {
+  const auto sealed_now = [&pass] {
+    return std::any_of(pass.parts.begin(), pass.parts.end(), [&pass](const log_pass::part& p) {
+      const std::shared_lock guard{p.log->mutex()};
+      return p.log->sealed_through() >= pass.sequence && p.log->sealed_through() > 0;
+    });
+  };
+  log_pass::part* part = nullptr;  // neighbours mostly share their log
+  for (auto found = seek(pass.sequence); pass.sequence < until && !out.full(); found = next()) {
+    if (!found) return found.error();
+    if (!*found) return {};  // committed after this snapshot was taken
+    if (row_.sequence > pass.sequence && sealed_now()) return {};
+    if (row_.sequence >= until) {
+      pass.sequence = until;
+      return {};
     }
-    const std::uint64_t before = from;
-    for (const auto& entry : entries) {
-      // A row of the log stands in the entry under whose sequence it comes, or nowhere.
-      if (entry.sequence >= until) {
-        from = until;
-        return {};
-      }
-      auto found = seek(std::max(entry.sequence, from));
-      while (row_.sequence < entry.sequence + log_index::window) {
-        if (!found) return found.error();
-        if (!*found) return {};  // committed after this snapshot was taken
-        if (row_.sequence >= until) {
-          from = until;
-          return {};
+    pass.sequence = row_.sequence;
+    const auto& header = row_.header;
+    if (part == nullptr || part->log->id() != header.log) part = pass.find(header.log);
+    if (part != nullptr && header.count > 0 && header.partition < part->log->partitions()) {
+      std::uint64_t& from = part->next[header.partition];
+      const std::uint64_t end = std::min(header.base_offset + header.count, part->until[header.partition]);
+      if (from < end) {
+        const std::uint64_t first = std::max(from, header.base_offset);
+        const std::size_t had = out.records();
+        auto added = add_row(*part->log, first - header.base_offset, end - first, out);
+        if (!added) {
+          from = first + 1;  // the rest of the row is behind the pass's sequence
+          ++pass.sequence;
+          return added;
         }
-        const std::uint64_t sequence = row_.sequence;
-        const std::uint64_t begin = row_.header.log == log.id() && row_.header.partition < log.partitions()
-                                        ? log.begin(row_.header.partition)
-                                        : 0;
-        if (row_.header.log == log.id() && row_.header.base_offset + row_.header.count > begin &&
-            row_.header.count > 0 && row_.header.time_last >= not_before) {
-          std::uint64_t skip = 0;
-          if (row_.header.time_first < not_before && row_.header.continued == 0) {
-            auto skipped = records_before(log, not_before);
-            if (!skipped) return skipped.error();
-            skip = *skipped;
-          }
-          if (begin > row_.header.base_offset) skip = std::max(skip, begin - row_.header.base_offset);
-          const std::size_t had = out.records();
-          if (auto added = add_row(log, skip, out); !added) return added.error();
-          if (out.records() == had) {  // no room for it
-            from = sequence;
-            return {};
-          }
-        }
-        from = std::max(from, row_.sequence + 1);
-        if (out.full()) return {};
-        found = next();
+        from = first + (out.records() - had);
+        if (from < end) return {};  // no room for it
       }
-      from = std::min(std::max(from, entry.sequence + log_index::window), until);
     }
-    if (from == before) from = until;
+    pass.sequence = std::max(pass.sequence, row_.sequence) + 1;
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "log/batch_builder.hpp"
+#include "log/log_pass.hpp"
 #include "log/log_state.hpp"
 #include "storage/main_environment.hpp"
 
@@ -21,21 +22,22 @@ class journal_reader {
   /// The snapshot that it reads.
   [[nodiscard]] const storage::read_transaction& snapshot() const noexcept { return txn_; }
 
-  /// Adds records of one partition, from offset `from` up to the committed end as known to `log`, or until
-  /// the batch is full or a segment holds what comes next. Moves `from` behind what it adds, also when it
-  /// fails after that.
+  /// Adds records of one partition, from offset `from` up to `until` or the committed end as known to `log`,
+  /// or until the batch is full or a segment holds what comes next. Moves `from` behind what it adds, also
+  /// when it fails after that.
   [[nodiscard]] result<void> read_partition(const log_state& log, std::uint32_t partition,
-                                            std::uint64_t& from, batch_builder& out);
-  /// Adds records of all partitions in commit order, from row `from` up to but not including row `until`, or
-  /// until the batch is full; adds nothing where rows from `from` on are sealed. Records before `not_before`
-  /// (microseconds) are left out. Moves `from` behind what it adds or passes over, also when it fails after
-  /// that.
-  [[nodiscard]] result<void> read_log(const log_state& log, std::uint64_t& from, std::uint64_t until,
-                                      std::int64_t not_before, batch_builder& out);
+                                            std::uint64_t& from, std::uint64_t until, batch_builder& out);
+  /// Adds records of a pass, up to but not including those of row `until`, or until the batch is full, or
+  /// where a row is in segments by now. Moves the pass behind what it adds or passes over, and behind a row
+  /// that it cannot read.
+  [[nodiscard]] result<void> read_pass(log_pass& pass, std::uint64_t until, batch_builder& out);
   /// The offset of the first record of a partition in the journal at or after `time`; its end when there is
   /// none.
   [[nodiscard]] result<std::uint64_t> find_time(const log_state& log, std::uint32_t partition,
                                                 std::int64_t time);
+
+  /// The offset behind the row that reading has failed with at offset `from`.
+  [[nodiscard]] std::uint64_t behind_row(std::uint64_t from) const noexcept;
 
   /// Calls `each(row)` for the rows from sequence `from` on, until the end or until it returns false.
   template <class Each>
@@ -54,8 +56,10 @@ class journal_reader {
   [[nodiscard]] result<bool> seek(std::uint64_t sequence);
   [[nodiscard]] result<bool> next();
   [[nodiscard]] result<bool> take(result<std::optional<storage::cursor::entry>> at);
-  /// Adds the row's records from the `skip`-th on. The cursor stands on a row that begins records.
-  [[nodiscard]] result<void> add_row(const log_state& log, std::uint64_t skip, batch_builder& out);
+  /// Adds the row's records from the `skip`-th on, at most `most`. The cursor stands on a row that begins
+  /// records.
+  [[nodiscard]] result<void> add_row(const log_state& log, std::uint64_t skip, std::uint64_t most,
+                                     batch_builder& out);
   [[nodiscard]] result<void> add_continued(const log_state& log, batch_builder& out);
 
   /// How many records of the row that the cursor stands on come before `time`.

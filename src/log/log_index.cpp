@@ -5,12 +5,14 @@
 
 namespace levada::log {
 
-void log_index::add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_first) {
+void log_index::add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_last) {
   if (!entries_.empty() && sequence - entries_.back().sequence < window) {
     ++entries_.back().rows;
+    entries_.back().time_max = std::max(entries_.back().time_max, time_last);
     return;
   }
-  entries_.push_back({sequence, base_offset, time_first, 1});
+  if (!entries_.empty()) time_last = std::max(time_last, entries_.back().time_max);
+  entries_.push_back({sequence, base_offset, time_last, 1});
 }
 
 void log_index::drop_through(std::uint64_t sequence, std::uint64_t next_offset) {
@@ -35,17 +37,10 @@ std::optional<std::size_t> log_index::find_offset(std::uint64_t offset) const no
 }
 
 std::optional<std::size_t> log_index::find_time(std::int64_t time) const noexcept {
-  if (entries_.empty()) return std::nullopt;
-  const auto from = std::lower_bound(entries_.begin(), entries_.end(), time,
-                                     [](const entry& e, std::int64_t t) { return e.time_first < t; });
-  return from == entries_.begin() ? 0 : static_cast<std::size_t>(from - entries_.begin()) - 1;
-}
-
-std::optional<std::size_t> log_index::find_sequence(std::uint64_t sequence) const noexcept {
-  if (entries_.empty()) return std::nullopt;
-  const auto after = std::upper_bound(entries_.begin(), entries_.end(), sequence,
-                                      [](std::uint64_t s, const entry& e) { return s < e.sequence; });
-  return after == entries_.begin() ? 0 : static_cast<std::size_t>(after - entries_.begin()) - 1;
+  const auto found = std::lower_bound(entries_.begin(), entries_.end(), time,
+                                      [](const entry& e, std::int64_t t) { return e.time_max < t; });
+  if (found == entries_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - entries_.begin());
 }
 
 }  // namespace levada::log

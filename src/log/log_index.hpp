@@ -19,14 +19,15 @@ class log_index {
   struct entry {
     std::uint64_t sequence = 0;     ///< of the first row
     std::uint64_t base_offset = 0;  ///< of the first record
-    std::int64_t time_first = 0;    ///< of the first record
+    std::int64_t time_max = 0;      ///< largest of the records in its rows and before
     std::uint32_t rows = 0;         ///< how many belong to the entry at most
   };
   /// How many rows of the journal one entry may span.
   static constexpr std::uint64_t window = 64;
 
-  /// Notes a row: sequences, offsets and times do not fall from call to call.
-  void add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_first);
+  /// Notes a row: sequences and offsets grow from call to call. `time_last` is the largest time of a record
+  /// in it.
+  void add(std::uint64_t sequence, std::uint64_t base_offset, std::int64_t time_last);
 
   /// Forgets the rows up to and including `sequence`; the first record behind them is `next_offset`.
   void drop_through(std::uint64_t sequence, std::uint64_t next_offset);
@@ -38,11 +39,9 @@ class log_index {
   /// The last entry that begins at or before `offset`: the record, if it exists, is in its rows. Nothing in
   /// an empty index or before its beginning.
   [[nodiscard]] std::optional<std::size_t> find_offset(std::uint64_t offset) const noexcept;
-  /// The last entry that begins before `time`, or the first entry: the first record at or after `time`, if it
-  /// exists, is in its rows or begins the next entry. Nothing in an empty index.
+  /// The first entry up to which there has been a record at or after `time`: the first such record that is
+  /// left is in its rows or behind them. Nothing where there has been none.
   [[nodiscard]] std::optional<std::size_t> find_time(std::int64_t time) const noexcept;
-  /// The last entry that begins at or before `sequence`, or the first entry. Nothing in an empty index.
-  [[nodiscard]] std::optional<std::size_t> find_sequence(std::uint64_t sequence) const noexcept;
 
  private:
   std::vector<entry> entries_;

@@ -6,20 +6,14 @@
 #include <thread>
 
 namespace levada::log {
+namespace {
 
-std::uint64_t sequence_before(const log_state& log, std::int64_t time) {
-  const std::shared_lock guard{log.mutex()};
-  std::optional<std::uint64_t> first;
-  for (std::uint32_t p = 0; p < log.partitions(); ++p) {
-    const auto& parts = log.sealed(p);
-    const auto found = std::find_if(parts.begin(), parts.end(),
-                                    [time](const sealed_part& part) { return part.where.time_max >= time; });
-    if (found != parts.end()) first = std::min(first.value_or(UINT64_MAX), found->where.sequence_first);
-  }
-  if (first) return *first;
-  const auto entry = log.whole().find_time(time);
-  return entry ? std::max(log.whole()[*entry].sequence, log.sealed_through() + 1) : log.sealed_through() + 1;
+error removed(const log_state& log, std::uint32_t partition, std::uint64_t first, std::uint64_t end) {
+  return {errc::overtaken, fmt::format("read topic '{}' partition {}: offsets {} to {} have been removed",
+                                       log.name(), partition, first, end - 1)};
 }
+
+}  // namespace
 
 result<journal_reader*> log_reader::journal() {
   if (!journal_) {
@@ -51,14 +45,12 @@ result<void> log_reader::count_gone(const log_state& log, const storage::segment
 }
 
 result<void> log_reader::read_partition(const log_state& log, std::uint32_t partition, std::uint64_t& from,
-                                        batch_builder& out) {
-  const std::uint64_t end = log.end(partition);
+                                        batch_builder& out, std::uint64_t until) {
+  const std::uint64_t end = std::min(log.end(partition), until);
   if (auto exists = check_exists(log); !exists) return exists;
   while (from < end && !out.full()) {
     if (const std::uint64_t begin = log.begin(partition); from < begin) {
-      return error{errc::overtaken,
-                   fmt::format("read topic '{}' partition {}: offsets {} to {} have been removed", log.name(),
-                               partition, from, begin - 1)};
+      return removed(log, partition, from, begin);
     }
     std::optional<sealed_part> part;
     {
@@ -67,20 +59,21 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
     }
     const std::uint64_t before = from;
     if (part) {
-      auto read = read_part(log, *part, from, out, verify_);
+      auto read = read_part(log, *part, from, end, out, verify_, behind_damage_);
       if (!read) return read.error();
       if (*read == sealed_outcome::gone) {
         if (auto again = count_gone(log, &part->where); !again) return again;
         continue;
       }
-      if (from < part->where.end_offset) return {};  // no room for more
+      if (from < std::min(end, part->where.end_offset)) return {};  // no room for more
       continue;
     }
     // The journal's snapshot is older than the index that is then looked at: a row that it does not hold any
     // more, the index does not name either.
     auto rows = journal();
     if (!rows) return rows.error();
-    if (auto read = (*rows)->read_partition(log, partition, from, out); !read) {
+    if (auto read = (*rows)->read_partition(log, partition, from, end, out); !read) {
+      behind_damage_ = (*rows)->behind_row(from);
       auto exists = check_exists(log);
       return exists ? read : exists;
     }
@@ -92,37 +85,51 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
   return {};
 }
 
-result<void> log_reader::read_log(const log_state& log, log_position& from, std::uint64_t until,
-                                  std::int64_t not_before, batch_builder& out) {
-  if (auto exists = check_exists(log); !exists) return exists;
-  while (from.sequence < until && !out.full()) {
-    std::uint64_t sealed = 0;
-    {
-      const std::shared_lock guard{log.mutex()};
-      sealed = log.sealed_through();
+result<void> log_reader::check_pass(log_pass& pass) {
+  for (auto& part : pass.parts) {
+    if (auto exists = check_exists(*part.log); !exists) return exists;
+    for (std::uint32_t p = 0; p < part.log->partitions(); ++p) {
+      const std::uint64_t begin = std::min(part.log->begin(p), part.until[p]);
+      if (part.next[p] >= begin) continue;
+      const error e = removed(*part.log, p, part.next[p], begin);
+      part.next[p] = begin;
+      pass.sealed.reset();
+      return e;
     }
-    if (from.sequence <= sealed) {
+  }
+  return {};
+}
+
+result<void> log_reader::read_pass(log_pass& pass, std::uint64_t until, batch_builder& out) {
+  const auto sealed_through = [&pass] {
+    std::uint64_t least = UINT64_MAX;
+    for (const auto& part : pass.parts) {
+      const std::shared_lock guard{part.log->mutex()};
+      least = std::min(least, part.log->sealed_through());
+    }
+    return least;
+  };
+  while (pass.sequence < until && !out.full() && !pass.ended()) {
+    if (auto checked = check_pass(pass); !checked) return checked;
+    const std::uint64_t sealed = sealed_through();
+    if (pass.sequence <= sealed) {
+      if (!pass.sealed) pass.sealed.emplace(verify_);
       const std::uint64_t sealed_until = std::min(sealed + 1, until);
-      if (!from.sealed || from.sealed->next() != from.sequence) from.sealed.emplace(from.sequence, verify_);
-      auto read = from.sealed->read(log, sealed_until, not_before, out);
-      from.sequence = from.sealed->next();
+      auto read = pass.sealed->read(pass, sealed_until, out);
       if (!read) return read.error();
       if (*read == sealed_outcome::gone) {
-        if (auto again = count_gone(log, nullptr); !again) return again;
+        if (auto again = count_gone(*pass.parts.front().log, nullptr); !again) return again;
         continue;
       }
-      if (from.sequence < sealed_until) return {};  // no room for more
+      if (pass.sequence < sealed_until) return {};  // no room for more
       continue;
     }
-    from.sealed.reset();
+    pass.sealed.reset();
     auto rows = journal();
     if (!rows) return rows.error();
-    const std::uint64_t before = from.sequence;
-    if (auto read = (*rows)->read_log(log, from.sequence, until, not_before, out); !read) return read;
-    if (from.sequence == before) {
-      const std::shared_lock guard{log.mutex()};
-      if (from.sequence > log.sealed_through()) return {};
-    }
+    const std::uint64_t before = pass.sequence;
+    if (auto read = (*rows)->read_pass(pass, until, out); !read) return read;
+    if (pass.sequence == before && sealed_through() < before) return {};
   }
   return {};
 }

@@ -24,11 +24,13 @@ namespace levada::log {
 /// and changed under `mutex`.
 class log_state {
  public:
-  log_state(std::uint32_t id, std::string name, std::uint32_t partitions, std::uint8_t exchange)
-      : id_{id},
-        name_{std::make_shared<const std::string>(std::move(name))},
-        exchange_{exchange},
-        partitions_(partitions) {}
+  /// What belongs to a log for good; the rest of the entry is told by other members.
+  explicit log_state(const storage::log_entry& entry)
+      : id_{entry.id},
+        name_{std::make_shared<const std::string>(entry.name)},
+        exchange_{entry.exchange},
+        create_time_{entry.create_time},
+        partitions_(entry.partitions) {}
 
   [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
   [[nodiscard]] const std::string& name() const noexcept { return *name_; }
@@ -38,6 +40,8 @@ class log_state {
   }
   /// 0 for a plain topic, else the `exchange_type`.
   [[nodiscard]] std::uint8_t exchange() const noexcept { return exchange_; }
+  /// Whether records keep the time that their publisher gave, so that times may fall.
+  [[nodiscard]] bool create_time() const noexcept { return create_time_; }
 
   /// Whether the log has been deleted: nothing of it is to be read then.
   [[nodiscard]] bool deleted() const noexcept { return deleted_.load(std::memory_order_acquire); }
@@ -54,10 +58,9 @@ class log_state {
 
   /// Notes a committed row that begins records. Rows come in the order of their sequences.
   void add_row(std::uint64_t sequence, std::uint32_t partition, std::uint64_t base_offset,
-               std::uint32_t count, std::int64_t time_first) {
+               std::uint32_t count, std::int64_t time_last) {
     partition_state& p = partitions_[partition];
-    p.index.add(sequence, base_offset, time_first);
-    whole_.add(sequence, 0, time_first);
+    p.index.add(sequence, base_offset, time_last);
     p.end.store(base_offset + count, std::memory_order_release);
   }
 
@@ -74,7 +77,6 @@ class log_state {
     for (partition_state& p : partitions_) {
       p.index.drop_through(sequence, std::max(sealed_end(p), p.begin.load(std::memory_order_relaxed)));
     }
-    whole_.drop_through(sequence, 0);
     sealed_through_ = sequence;
   }
   /// The last row of the journal whose records, if they are this log's, are in segments.
@@ -119,8 +121,6 @@ class log_state {
   [[nodiscard]] const log_index& index(std::uint32_t partition) const noexcept {
     return partitions_[partition].index;
   }
-  /// Over all partitions; its entries' offsets mean nothing.
-  [[nodiscard]] const log_index& whole() const noexcept { return whole_; }
 
  private:
   struct partition_state {
@@ -137,9 +137,9 @@ class log_state {
   std::uint32_t id_;
   std::shared_ptr<const std::string> name_;
   std::uint8_t exchange_;
+  bool create_time_;
   mutable std::shared_mutex mutex_;
   std::vector<partition_state> partitions_;
-  log_index whole_;
   std::uint64_t sealed_through_ = 0;
   storage::log_policy policy_;
   std::atomic<bool> deleted_{false};

@@ -155,12 +155,13 @@ bool skip(tag t, field_reader& reader) noexcept {
 
 }  // namespace
 
-void encode_record(const record_source& source, std::byte* out) noexcept {
+void encode_record(const record_source& source, std::int32_t time_delta, std::byte* out) noexcept {
   detail::record_header header{};
   header.size = static_cast<std::uint32_t>(source.size());
   header.key_size = static_cast<std::uint16_t>(source.key.size());
   header.flags = static_cast<std::uint16_t>((source.has_key ? detail::record_has_key : 0) |
                                             (source.is_tombstone ? detail::record_is_tombstone : 0));
+  header.time_delta = time_delta;
   header.extras_size = static_cast<std::uint32_t>(source.extras.size());
   std::memcpy(out, &header, sizeof header);
   std::byte* at = out + sizeof header;
@@ -254,6 +255,15 @@ result<record_source> source_of(const record& r, std::string_view extras) {
   source.is_tombstone = !r.value().has_value();
   if (!source.is_tombstone) source.value = *r.value();
   source.extras = extras;
+  if (r.time()) {
+    constexpr std::int64_t most = std::int64_t{1} << 60;  // some 36,000 years: sums of it do not overflow
+    source.time = r.time()->time_since_epoch().count();
+    if (*source.time < -most || *source.time > most) {
+      return error{errc::invalid_argument,
+                   fmt::format("encode record: its time is {} microseconds, the limit is {} either way",
+                               *source.time, most)};
+    }
+  }
   return source;
 }
 
@@ -270,6 +280,7 @@ record record::tombstone(std::string key) {
 
 record::record(const record_view& view) {
   if (view.has_key()) key_ = view.key();
+  time_ = view.time();
   if (view.is_tombstone()) {
     value_.reset();
   } else {

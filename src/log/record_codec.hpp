@@ -54,6 +54,8 @@ struct record_source {
   std::string_view extras = {};
   bool has_key = false;
   bool is_tombstone = false;
+  /// Where the record keeps a time that its publisher gave: microseconds since 1970.
+  std::optional<std::int64_t> time = std::nullopt;
 
   /// Bytes of the encoded record, padding not included.
   [[nodiscard]] std::size_t size() const noexcept {
@@ -61,8 +63,9 @@ struct record_source {
   }
 };
 
-/// Encodes a record; `out` has room for `detail::padded(source.size())` bytes and is 8-aligned.
-void encode_record(const record_source& source, std::byte* out) noexcept;
+/// Encodes a record; `time_delta` is its distance to its row's first time in microseconds. `out` has room for
+/// `detail::padded(source.size())` bytes and is 8-aligned.
+void encode_record(const record_source& source, std::int32_t time_delta, std::byte* out) noexcept;
 
 /// Bytes of the first `count` of consecutive encoded records; nothing where they cannot be told apart or are
 /// fewer.

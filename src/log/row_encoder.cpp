@@ -2,8 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace levada::log {
+
+void row_encoder::row::note_time(std::int64_t time) noexcept {
+  if (!timed) time_first = time_last = time;
+  timed = true;
+  time_last = std::max(time_last, time);
+}
 
 row_encoder::row& row_encoder::begin_row() {
   finish();
@@ -26,11 +33,19 @@ void row_encoder::add(const record_source& source) {
     add_large(source);
     return;
   }
-  if (!open_ || rows_.back().records_size + size > storage::row_records_max) begin_row();
+  // A record's distance to its row's first time has 32 bits.
+  const auto far = [&](const row& r) {
+    return source.time && r.timed &&
+           (*source.time > r.time_first + std::numeric_limits<std::int32_t>::max() ||
+            *source.time < r.time_first + std::numeric_limits<std::int32_t>::min());
+  };
+  if (!open_ || rows_.back().records_size + size > storage::row_records_max || far(rows_.back())) begin_row();
   row& r = rows_.back();
+  if (source.time) r.note_time(*source.time);
   const std::size_t at = buffer_.size();
   buffer_.resize(at + size);
-  encode_record(source, buffer_.data() + at);
+  encode_record(source, source.time ? static_cast<std::int32_t>(*source.time - r.time_first) : 0,
+                buffer_.data() + at);
   r.records_size += static_cast<std::uint32_t>(size);
   ++r.count;
   ++records_;
@@ -38,11 +53,12 @@ void row_encoder::add(const record_source& source) {
 
 void row_encoder::add_large(const record_source& source) {
   std::vector<std::byte> whole(detail::padded(source.size()));
-  encode_record(source, whole.data());
+  encode_record(source, 0, whole.data());
   std::uint32_t fragment = 0;
   for (std::size_t done = 0; done < whole.size(); ++fragment) {
     const std::size_t part = std::min(whole.size() - done, storage::row_records_max);
     row& r = begin_row();
+    if (source.time) r.note_time(*source.time);
     buffer_.insert(buffer_.end(), whole.begin() + static_cast<std::ptrdiff_t>(done),
                    whole.begin() + static_cast<std::ptrdiff_t>(done + part));
     done += part;
@@ -70,8 +86,8 @@ storage::bytes row_encoder::stamped_row(std::size_t i, const stamp& at) {
   header.log = log_;
   header.partition = partition_;
   header.base_offset = at.base_offset + r.first_record;
-  header.time_first = at.time;
-  header.time_last = at.time;
+  header.time_first = r.timed ? r.time_first : at.time;
+  header.time_last = time_last(i, at);
   header.count = r.count;
   header.epoch = at.epoch;
   header.fragment = r.fragment;

@@ -17,7 +17,7 @@ class row_encoder {
   row_encoder(std::uint32_t log, std::uint32_t partition) noexcept : log_{log}, partition_{partition} {}
 
   /// Appends a record: to the row under way if it fits, else to a new one; larger than a row, it gets rows of
-  /// its own and continues through them.
+  /// its own and continues through them. Either all records have times of their own, or none.
   void add(const record_source& source);
 
   [[nodiscard]] std::uint32_t log() const noexcept { return log_; }
@@ -38,6 +38,10 @@ class row_encoder {
   /// Completes the i-th row and returns it. `at.sequence` and `at.base_offset` are those of the first row;
   /// rows are stamped in order, and may be stamped again when a commit is repeated.
   [[nodiscard]] storage::bytes stamped_row(std::size_t i, const stamp& at);
+  /// The largest time of a record in the i-th row, stamped so.
+  [[nodiscard]] std::int64_t time_last(std::size_t i, const stamp& at) const noexcept {
+    return rows_[i].timed ? rows_[i].time_last : at.time;
+  }
   /// How many records begin in the i-th row.
   [[nodiscard]] std::uint32_t records_in(std::size_t i) const noexcept { return rows_[i].count; }
   /// Finishes the row under way. Idempotent; to be called before stamping.
@@ -50,8 +54,13 @@ class row_encoder {
     std::uint32_t count = 0;
     std::uint64_t first_record = 0;  // its number within this encoder
     std::uint64_t hash = 0;
+    std::int64_t time_first = 0;  // where `timed`: else they are those of the stamp
+    std::int64_t time_last = 0;
+    bool timed = false;
     std::uint32_t fragment = 0;
     storage::continuation continued = storage::continuation::whole;
+
+    void note_time(std::int64_t time) noexcept;
   };
 
   row& begin_row();

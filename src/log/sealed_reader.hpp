@@ -1,11 +1,13 @@
 #pragma once
 
 /// @file
-/// Reading records out of segments, without copying them.
+/// Reading records out of segments, without copying them unless they are compressed.
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <vector>
+#include <utility>
 
 #include "log/batch_builder.hpp"
 #include "log/log_state.hpp"
@@ -20,60 +22,66 @@ enum class sealed_outcome {
   gone,
 };
 
-/// Adds the records of one part from offset `from` on, until the part ends or the batch is full. Moves `from`
-/// behind what it adds, and behind the part when that is through. Fails with `damaged`, naming the offsets
-/// that cannot be read.
+/// A batch whose records can be read.
+struct opened_batch {
+  storage::batch_view view;
+  const std::byte* records = nullptr;
+  std::shared_ptr<const void> owner;  // what they stand in
+};
+
+/// Goes through the batches of one part of a segment. Not safe to share.
+class part_reader {
+ public:
+  /// Null where the segment's file is gone. Fails with `damaged`, naming the part.
+  [[nodiscard]] static result<std::optional<part_reader>> open(const log_state& log, const sealed_part& part,
+                                                               bool verify);
+
+  [[nodiscard]] const storage::segment_entry::part& where() const noexcept { return part_.where; }
+
+  /// The batch that holds `offset`, else the next one; nothing behind the part's last. Fails with `damaged`
+  /// for one that cannot be read, and where records are missing.
+  [[nodiscard]] result<std::optional<opened_batch>> find(std::uint64_t offset);
+  [[nodiscard]] result<std::optional<opened_batch>> next();
+  /// The first batch behind which, in the part, is none with a record at or after `time` before it.
+  [[nodiscard]] result<std::optional<opened_batch>> find_time(std::int64_t time);
+  /// The offset behind what the last failure was about.
+  [[nodiscard]] std::uint64_t behind_damage() const noexcept { return behind_damage_; }
+
+ private:
+  using found_batch = result<std::optional<storage::batch_view>>;
+  part_reader(const log_state& log, sealed_part part, std::shared_ptr<const storage::segment_file> file,
+              storage::segment_reader reader, bool verify)
+      : log_{&log},
+        part_{std::move(part)},
+        file_{std::move(file)},
+        reader_{std::move(reader)},
+        verify_{verify} {}
+  [[nodiscard]] result<std::optional<opened_batch>> opened(const found_batch& batch);
+  [[nodiscard]] error damaged(const storage::batch_view& batch, const char* what);
+
+  const log_state* log_;
+  sealed_part part_;
+  std::shared_ptr<const storage::segment_file> file_;
+  storage::segment_reader reader_;
+  bool verify_;
+  std::uint64_t expected_ = 0;  // the offset that the next batch begins with, unless the part is sparse
+  std::uint64_t behind_damage_ = 0;
+};
+
+/// That offsets of a log cannot be read.
+[[nodiscard]] error damaged_offsets(const log_state& log, std::uint32_t partition, std::uint64_t first,
+                                    std::uint64_t end, std::string_view what);
+
+/// Adds the records of one part from offset `from` on, until the part or `until` is reached or the batch is
+/// full. Moves `from` behind what it adds, and behind the part when that is through. Fails with `damaged`,
+/// naming the offsets that cannot be read; `behind_damage` is the offset behind them then.
 [[nodiscard]] result<sealed_outcome> read_part(const log_state& log, const sealed_part& part,
-                                               std::uint64_t& from, batch_builder& out, bool verify = true);
+                                               std::uint64_t& from, std::uint64_t until, batch_builder& out,
+                                               bool verify, std::uint64_t& behind_damage);
 
 /// Finds the first record of a part, not before offset `from`, with a time at or after `time`, and sets
 /// `from` to it, or to the part's end when there is none.
 [[nodiscard]] result<sealed_outcome> find_time_in_part(const log_state& log, const sealed_part& part,
                                                        std::int64_t time, std::uint64_t& from);
-
-/// A pass over the sealed records of all partitions of a log in commit order. Not safe to share.
-class sealed_merge {
- public:
-  /// Begins at the first record whose journal row was `from` or later.
-  explicit sealed_merge(std::uint64_t from, bool verify = true) : next_{from}, verify_{verify} {}
-
-  /// The sequence at which `read` goes on.
-  [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
-
-  /// Adds records of rows before `until`, until the batch is full; moves `next()` behind what it adds, and to
-  /// `until` when nothing is left before it. Records before `not_before` (microseconds) are left out.
-  [[nodiscard]] result<sealed_outcome> read(const log_state& log, std::uint64_t until,
-                                            std::int64_t not_before, batch_builder& out);
-
- private:
-  /// The pass over one partition.
-  struct stream {
-    std::uint32_t partition = 0;
-    std::shared_ptr<const storage::segment_file> file;
-    std::optional<storage::segment_reader> reader;
-    storage::segment_entry::part part;
-    std::optional<storage::batch_view> batch;
-    std::size_t run = 0;
-    std::uint64_t run_offset = 0;         // of the current run's first record
-    const std::byte* run_data = nullptr;  // its records
-    std::shared_ptr<const void> owner;    // what they stand in
-
-    [[nodiscard]] std::uint64_t sequence() const noexcept { return batch->runs[run].sequence; }
-  };
-
-  [[nodiscard]] result<sealed_outcome> start(const log_state& log);
-  /// Opens the part that holds the first row at or after `sequence`; without one the stream ends.
-  [[nodiscard]] result<sealed_outcome> open_part(const log_state& log, stream& s, std::uint64_t sequence);
-  [[nodiscard]] result<void> enter_batch(const log_state& log, stream& s,
-                                         result<std::optional<storage::batch_view>> batch);
-  [[nodiscard]] result<sealed_outcome> advance(const log_state& log, stream& s);
-
-  std::uint64_t next_;
-  bool verify_;
-  /// What was sealed when the streams were opened: one that ended may go on behind it.
-  std::uint64_t started_until_ = 0;
-  bool started_ = false;
-  std::vector<stream> streams_;  // a heap, the least sequence in front
-};
 
 }  // namespace levada::log

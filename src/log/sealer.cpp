@@ -1,21 +1,15 @@
 #include "log/sealer.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <deque>
-#include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "log/journal_reader.hpp"
-#include "log/sealed_segment.hpp"
-#include "storage/errors.hpp"
-#include "storage/unique_fd.hpp"
+#include "log/segment_builder.hpp"
 
 namespace levada::log {
 namespace {
@@ -24,126 +18,6 @@ using storage::continuation;
 
 /// Rows that are read in one transaction.
 constexpr std::uint64_t slice_rows = 1024;
-
-/// The segment under way, and the batch under way of each of its partitions.
-class segment_builder {
- public:
-  segment_builder(storage::segment_writer writer, storage::segment_entry entry)
-      : writer_{std::move(writer)}, entry_{std::move(entry)} {}
-
-  /// Adds the records of a row from the `skip`-th on; a record that is continued comes as one row.
-  result<void> add(const storage::row_header& header, std::uint64_t sequence, storage::bytes records,
-                   std::uint32_t skip) {
-    batch& b = batches_[{header.log, header.partition}];
-    const auto skipped = size_of_records(records, skip);
-    if (!skipped) return error{errc::damaged, "its records cannot be told apart"};
-    records = records.subspan(*skipped);
-    const std::uint64_t base = header.base_offset + skip;
-    const bool fits = b.size() + sizeof(storage::batch_run) + records.size() <= storage::batch_bytes_max &&
-                      base - b.key.base_offset <= std::numeric_limits<std::uint32_t>::max() &&
-                      header.epoch == b.header.epoch;
-    if (!b.runs.empty() && !fits) {
-      if (auto done = flush(b); !done) return done;
-    }
-    if (b.runs.empty()) {
-      b.key = {header.log, header.partition, base};
-      b.header.epoch = header.epoch;
-    }
-    bytes_ += records.size();
-    const std::uint32_t count = header.count - skip;
-    b.runs.push_back({sequence, header.time_first, static_cast<std::uint32_t>(base - b.key.base_offset),
-                      count, static_cast<std::uint32_t>(records.size()), 0});
-    b.records.insert(b.records.end(), records.begin(), records.end());
-    b.header.end_offset = base + count;
-    b.header.sequence_last = sequence;
-    b.header.time_max = std::max(b.header.time_max, header.time_last);
-    b.header.count += count;
-    return {};
-  }
-
-  /// Writes what is under way and completes the file, still under its temporary name.
-  result<void> finish(bool sync) {
-    for (auto& [where, b] : batches_) {
-      if (!b.runs.empty()) {
-        if (auto done = flush(b); !done) return done;
-      }
-      if (b.part.records > 0) entry_.parts.push_back(b.part);
-    }
-    auto size = writer_.finish(sync);
-    if (!size) return size.error();
-    entry_.file_bytes = *size;
-    return {};
-  }
-
-  [[nodiscard]] storage::segment_entry& entry() noexcept { return entry_; }
-  /// Bytes of records that it has taken.
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-
- private:
-  struct batch {
-    storage::batch_key key;
-    storage::batch_header header{};
-    std::vector<storage::batch_run> runs;
-    std::vector<std::byte> records;
-    storage::segment_entry::part part;
-
-    batch() noexcept { header.time_max = std::numeric_limits<std::int64_t>::min(); }
-    [[nodiscard]] std::size_t size() const noexcept {
-      return sizeof header + runs.size() * sizeof(storage::batch_run) + records.size();
-    }
-  };
-
-  result<void> flush(batch& b) {
-    b.header.runs = static_cast<std::uint32_t>(b.runs.size());
-    b.header.records_size = b.header.stored_size = static_cast<std::uint32_t>(b.records.size());
-    auto place = writer_.add(b.key, b.size());
-    if (!place) return place.error();
-    std::byte* to = place->data();
-    std::memcpy(to + sizeof b.header, b.runs.data(), b.runs.size() * sizeof b.runs[0]);
-    std::memcpy(to + sizeof b.header + b.runs.size() * sizeof b.runs[0], b.records.data(), b.records.size());
-    std::memcpy(to, &b.header, sizeof b.header);
-    b.header.checksum = storage::batch_checksum(b.key, *place);
-    std::memcpy(to, &b.header.checksum, sizeof b.header.checksum);
-
-    auto& part = b.part;
-    if (part.records == 0) {
-      part.log = b.key.log;
-      part.partition = b.key.partition;
-      part.base_offset = b.key.base_offset;
-      part.sequence_first = b.runs.front().sequence;
-    }
-    part.end_offset = b.header.end_offset;
-    part.records += b.header.count;
-    part.bytes += place->size();
-    part.sequence_last = b.header.sequence_last;
-    part.time_max = b.header.time_max;
-    b.runs.clear();
-    b.records.clear();
-    b.header.count = 0;
-    return {};
-  }
-
-  storage::segment_writer writer_;
-  storage::segment_entry entry_;
-  std::uint64_t bytes_ = 0;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, batch> batches_;
-};
-
-/// Files that are removed again unless they are kept.
-class new_files {
- public:
-  new_files() = default;
-  new_files(const new_files&) = delete;
-  new_files& operator=(const new_files&) = delete;
-  ~new_files() {
-    for (const auto& file : files_) ::unlink(file.c_str());
-  }
-  void add(std::filesystem::path file) { files_.push_back(std::move(file)); }
-  void keep() noexcept { files_.clear(); }
-
- private:
-  std::vector<std::filesystem::path> files_;
-};
 
 /// Calls `each(row)` for rows `first` to `last`, in short transactions; it returns what went wrong.
 template <class Each>
@@ -184,40 +58,21 @@ class sealing {
 
   result<sealed_prefix> run() {
     if (auto measured = measure(); !measured) return measured.error();
+    segments_.emplace(new_segments::options{.directory = request_.directory,
+                                            .next_id = request_.next_id,
+                                            .segment_bytes_max = request_.segment_bytes_max,
+                                            .sequence_first = request_.sequence_first,
+                                            .sequence_last = last_,
+                                            .bytes_max = bytes_,
+                                            .now = request_.now,
+                                            .sync = request_.sync});
     if (auto written = write(); !written) return written.error();
-    sealed_prefix prefix;
-    prefix.sequence_last = last_;
-    prefix.bytes = bytes_;
-    new_files named;
-    for (auto& builder : builders_) {
-      const std::uint32_t id = builder.entry().id;
-      const auto temporary = temporary_path(id);
-      if (auto done = builder.finish(request_.sync); !done) return done.error();
-      named.add(temporary);
-    }
-    for (auto& builder : builders_) {
-      auto& entry = builder.entry();
-      const auto file = segment_path(request_.directory, entry.id);
-      if (::rename(temporary_path(entry.id).c_str(), file.c_str()) != 0) {
-        return storage::system_error(errno, "name segment", file);
-      }
-      named.add(file);
-      prefix.segments.push_back(std::move(entry));
-    }
-    if (request_.sync && !builders_.empty()) {
-      const storage::unique_fd fd{::open(request_.directory.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY)};
-      if (!fd) return storage::system_error(errno, "open", request_.directory);
-      if (::fsync(fd.get()) != 0) return storage::system_error(errno, "sync", request_.directory);
-    }
-    named.keep();
-    return prefix;
+    auto entries = segments_->finish();
+    if (!entries) return entries.error();
+    return sealed_prefix{std::move(*entries), last_, bytes_};
   }
 
  private:
-  [[nodiscard]] std::filesystem::path temporary_path(std::uint32_t id) const {
-    return request_.directory / fmt::format("{:08x}.new", id);
-  }
-
   /// How many bytes each log has, and where the last complete record ends.
   result<void> measure() {
     last_ = request_.sequence_first - 1;
@@ -274,30 +129,27 @@ class sealing {
     return add(large_sequence_, large_header_, large_, 0);
   }
 
+  /// Adds the records of a row from the `skip`-th on; a record that is continued comes as one row.
   result<void> add(std::uint64_t sequence, const storage::row_header& header, storage::bytes records,
                    std::uint32_t skip) {
-    auto builder = builder_of(header.log);
-    if (!builder) return builder.error();
-    auto added = (*builder)->add(header, sequence, records, skip);
-    if (added) return {};
-    return error{added.error().code(),
-                 fmt::format("seal journal row {}: {}", sequence, added.error().message())};
-  }
-
-  result<segment_builder*> builder_of(std::uint32_t log) {
-    const std::uint32_t key = log_bytes_[log] >= request_.own_segment_bytes ? log : 0;
-    const auto found = current_.find(key);
-    if (found != current_.end() && builders_[found->second].bytes() < request_.segment_bytes_max) {
-      return &builders_[found->second];
+    auto segment =
+        segments_->segment_of(log_bytes_[header.log] >= request_.own_segment_bytes ? header.log : 0);
+    if (!segment) return segment.error();
+    const auto skipped = size_of_records(records, skip);
+    if (!skipped) {
+      return error{errc::damaged,
+                   fmt::format("seal journal row {}: its records cannot be told apart", sequence)};
     }
-    const auto id = request_.next_id + static_cast<std::uint32_t>(builders_.size());
-    auto writer = storage::segment_writer::create(
-        temporary_path(id), {.id = id, .sequence_first = request_.sequence_first, .sequence_last = last_},
-        bytes_);
-    if (!writer) return writer.error();
-    storage::segment_entry entry{id, request_.sequence_first, last_, request_.now, 0, {}};
-    current_[key] = builders_.size();
-    return &builders_.emplace_back(std::move(*writer), std::move(entry));
+    return (*segment)->add({.log = header.log,
+                            .partition = header.partition,
+                            .base_offset = header.base_offset + skip,
+                            .count = header.count - skip,
+                            .epoch = header.epoch,
+                            .sequence = sequence,
+                            .time_first = header.time_first,
+                            .time_last = header.time_last,
+                            .records = records.subspan(*skipped)},
+                           request_.codec_of ? request_.codec_of(header.log) : storage::codec::none);
   }
 
   const storage::main_environment& main_;
@@ -305,9 +157,8 @@ class sealing {
   std::uint64_t last_ = 0;
   std::uint64_t bytes_ = 0;
   std::map<std::uint32_t, std::uint64_t> log_bytes_;
-  std::deque<segment_builder> builders_;
-  std::map<std::uint32_t, std::size_t> current_;  // the log's place in `builders_`; that of 0 is shared
-  std::vector<std::byte> large_;                  // a continued record under way
+  std::optional<new_segments> segments_;  // in the group of a log its own, in that of 0 shared ones
+  std::vector<std::byte> large_;          // a continued record under way
   storage::row_header large_header_{};
   std::uint64_t large_sequence_ = 0;
 };

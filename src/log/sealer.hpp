@@ -7,13 +7,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "storage/catalog.hpp"
+#include "storage/codec.hpp"
 #include "storage/main_environment.hpp"
-#include "storage/segment_file.hpp"
 
 namespace levada::log {
 
@@ -37,6 +36,8 @@ struct seal_request {
   bool sync = true;
   /// The oldest offset that is still wanted of a log's partition; nothing for a log that has been deleted.
   std::function<std::optional<std::uint64_t>(std::uint32_t log, std::uint32_t partition)> begin_of;
+  /// How a log's records are stored; empty: plain.
+  std::function<storage::codec(std::uint32_t log)> codec_of;
 };
 
 /// Segments that stand in their directory under their names, but in no catalogue yet.

@@ -56,8 +56,16 @@ log_entry decode(std::uint32_t id, schema::Log::Reader r) {
                 static_cast<std::uint8_t>(r.getExchange())};
   for (const std::uint64_t begin : r.getBegins()) log.begins.push_back(begin);
   const auto policy = r.getPolicy();
-  log.policy = {policy.getRetentionMilliseconds(), policy.getRetentionBytes(), policy.getRetentionRecords(),
-                policy.getForce()};
+  log.policy = {policy.getRetentionMilliseconds(),
+                policy.getRetentionBytes(),
+                policy.getRetentionRecords(),
+                policy.getForce(),
+                policy.getCompact(),
+                policy.getTombstoneMilliseconds(),
+                policy.getDirtyMillionths(),
+                policy.getCodec()};
+  log.create_time = r.getCreateTime();
+  for (const std::uint64_t offset : r.getCompacted()) log.compacted.push_back(offset);
   return log;
 }
 
@@ -85,7 +93,8 @@ segment_entry decode(std::uint32_t id, schema::Segment::Reader r) {
   s.parts.reserve(r.getParts().size());
   for (const auto p : r.getParts()) {
     s.parts.push_back({p.getLog(), p.getPartition(), p.getBaseOffset(), p.getEndOffset(), p.getRecords(),
-                       p.getBytes(), p.getSequenceFirst(), p.getSequenceLast(), p.getTimeMax()});
+                       p.getBytes(), p.getSequenceFirst(), p.getSequenceLast(), p.getTimeMax(),
+                       p.getSparse()});
   }
   return s;
 }
@@ -198,6 +207,13 @@ result<void> put(write_transaction& txn, const main_tables& tables, const log_en
     policy.setRetentionBytes(entry.policy.retention_bytes);
     policy.setRetentionRecords(entry.policy.retention_records);
     policy.setForce(entry.policy.force);
+    policy.setCompact(entry.policy.compact);
+    policy.setTombstoneMilliseconds(entry.policy.tombstone_milliseconds);
+    policy.setDirtyMillionths(entry.policy.dirty_millionths);
+    policy.setCodec(entry.policy.codec);
+    b.setCreateTime(entry.create_time);
+    auto compacted = b.initCompacted(narrow(entry.compacted.size()));
+    for (std::size_t i = 0; i < entry.compacted.size(); ++i) compacted.set(narrow(i), entry.compacted[i]);
   });
 }
 
@@ -258,6 +274,7 @@ result<void> put(write_transaction& txn, const main_tables& tables, const segmen
                                             to.setSequenceFirst(from.sequence_first);
                                             to.setSequenceLast(from.sequence_last);
                                             to.setTimeMax(from.time_max);
+                                            to.setSparse(from.sparse);
                                           }
                                         });
 }

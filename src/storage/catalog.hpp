@@ -34,6 +34,10 @@ struct log_policy {
   std::uint64_t retention_bytes = 0;
   std::uint64_t retention_records = 0;
   bool force = false;  ///< also what queues still refer to
+  bool compact = false;
+  std::uint64_t tombstone_milliseconds = 0;
+  std::uint32_t dirty_millionths = 0;
+  std::uint8_t codec = 0;  ///< a `storage::codec`: how records are sealed
   bool operator==(const log_policy&) const = default;
 };
 
@@ -47,6 +51,10 @@ struct log_entry {
   /// The oldest offset that is kept, by partition; empty: all 0.
   std::vector<std::uint64_t> begins = {};
   log_policy policy = {};
+  /// Whether records keep the time that their publisher gave.
+  bool create_time = false;
+  /// The offsets up to which the log has been compacted, by partition; empty: all 0.
+  std::vector<std::uint64_t> compacted = {};
 };
 
 struct group_entry {
@@ -79,7 +87,7 @@ struct binding_entry {
 };
 
 struct segment_entry {
-  /// Consecutive records of one partition.
+  /// Records of one partition, consecutive unless some have been given up.
   struct part {
     std::uint32_t log = 0;
     std::uint32_t partition = 0;
@@ -90,6 +98,7 @@ struct segment_entry {
     std::uint64_t sequence_first = 0;
     std::uint64_t sequence_last = 0;
     std::int64_t time_max = 0;
+    bool sparse = false;  ///< some of the offsets have been given up
   };
   std::uint32_t id = 0;
   std::uint64_t sequence_first = 0;

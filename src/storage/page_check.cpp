@@ -15,75 +15,16 @@
 #include <utility>
 
 #include "storage/errors.hpp"
-#include "storage/lmdb.hpp"
+#include "storage/file_io.hpp"
+#include "storage/lmdb_format.hpp"
 #include "storage/unique_fd.hpp"
 
 namespace levada::storage {
 namespace {
 
-// The layout of LMDB's data file, version 1, on a 64-bit little-endian machine, as lmdb.h and mdb.c of 0.9
-// define it. Every page begins with its number (8 bytes), 2 bytes of padding, flags (2) and the bounds of its
-// free space (2 + 2), which in an overflow page are its number of pages (4).
-constexpr std::size_t page_header_size = 16;
-constexpr std::size_t meta_size = 136;
-constexpr std::size_t node_header_size = 8;
-constexpr std::uint32_t meta_magic = 0xBEEFC0DE;
-constexpr std::uint32_t meta_version = 1;
-constexpr std::uint64_t no_page = ~std::uint64_t{0};
-constexpr std::uint64_t meta_pages = 2;
-constexpr std::size_t key_size_max = 511;
-constexpr std::size_t depth_max = 32;
+using namespace lmdb_format;
+
 constexpr std::size_t problems_max = 1000;
-
-enum page_flags : std::uint16_t { branch = 0x01, leaf = 0x02, overflow = 0x04, meta = 0x08 };
-enum node_flags : std::uint16_t { big_data = 0x01, sub_tree = 0x02 };
-constexpr std::uint16_t integer_keys = 0x08;
-
-template <class T>
-T load(const std::byte* at) noexcept {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-/// LMDB's record of one tree.
-struct tree {
-  std::uint32_t pad;  ///< of the tree of free pages: the page size
-  std::uint16_t flags;
-  std::uint16_t depth;
-  std::uint64_t branch_pages;
-  std::uint64_t leaf_pages;
-  std::uint64_t overflow_pages;
-  std::uint64_t entries;
-  std::uint64_t root;
-};
-static_assert(sizeof(tree) == 48);
-
-struct meta_page {
-  std::uint32_t magic;
-  std::uint32_t version;
-  std::uint64_t address;
-  std::uint64_t map_size;
-  tree free;
-  tree main;
-  std::uint64_t last_page;
-  std::uint64_t transaction;
-};
-static_assert(sizeof(meta_page) == meta_size);
-
-/// Reads exactly `size` bytes, or says why not: an errno value, or -1 for the end of the file.
-int read_at(int fd, std::uint64_t offset, std::byte* to, std::size_t size) noexcept {
-  while (size > 0) {
-    const ssize_t n = ::pread(fd, to, size, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    if (n == 0) return -1;
-    to += n;
-    offset += static_cast<std::uint64_t>(n);
-    size -= static_cast<std::size_t>(n);
-  }
-  return 0;
-}
 
 error damaged(const std::filesystem::path& file, std::string_view what) {
   return {errc::damaged, fmt::format("check '{}': {}", file.string(), what)};
@@ -460,55 +401,75 @@ class walk {
   page_walk found_;
 };
 
+/// The size of a file that must be an ordinary one.
+result<std::uint64_t> size_of(int fd, const std::filesystem::path& file) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return system_error(errno, "examine", file);
+  if (!S_ISREG(info.st_mode)) return damaged(file, "it is no file");
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+/// The shape that a meta page gives a file of this size.
+result<main_file_shape> make_shape(const meta_page& m, std::uint64_t file_size,
+                                   const std::filesystem::path& file) {
+  main_file_shape shape;
+  shape.page_size = m.free.pad;
+  shape.file_pages = file_size / shape.page_size;
+  shape.last_page = m.last_page;
+  shape.transaction = m.transaction;
+  shape.trees = {std::bit_cast<std::array<std::byte, 48>>(m.free),
+                 std::bit_cast<std::array<std::byte, 48>>(m.main)};
+  if (shape.file_pages < meta_pages) return damaged(file, "it ends before its second page");
+  // LMDB multiplies this by the page size.
+  if (shape.last_page < meta_pages - 1 || shape.last_page >= std::uint64_t{1} << 47) {
+    return damaged(file, fmt::format("{} as its last page is impossible", shape.last_page));
+  }
+  for (const tree& t : {m.free, m.main}) {
+    if (t.root != no_page &&
+        (t.root < meta_pages || t.root > shape.last_page || t.root >= shape.file_pages)) {
+      return damaged(file, fmt::format("its {} pages do not hold its root, page {}; it was cut off",
+                                       shape.file_pages, t.root));
+    }
+  }
+  return shape;
+}
+
 }  // namespace
 
 result<main_file_shape> check_main_file(const std::filesystem::path& data_file) {
   const auto fd = open_file(data_file);
   if (!fd) return fd.error();
-  struct stat info {};
-  if (::fstat(fd->get(), &info) != 0) return system_error(errno, "examine", data_file);
-  if (!S_ISREG(info.st_mode)) return damaged(data_file, "it is no file");
+  const auto size = size_of(fd->get(), data_file);
+  if (!size) return size.error();
 
-  main_file_shape shape;
   std::optional<meta_page> newest;
   for (std::uint64_t i = 0; i < meta_pages; ++i) {
-    std::array<std::byte, page_header_size + meta_size> head{};
-    const int failure = read_at(fd->get(), i * shape.page_size, head.data(), head.size());
+    std::array<std::byte, meta_page_head_size> head{};
+    const int failure = read_at(fd->get(), newest ? i * newest->free.pad : 0, head.data(), head.size());
     if (failure > 0) return system_error(failure, "read", data_file);
     if (failure < 0) return damaged(data_file, fmt::format("it ends before meta page {}", i));
-    const auto m = load<meta_page>(head.data() + page_header_size);
-    if (m.magic != meta_magic || (load<std::uint16_t>(head.data() + 10) & meta) == 0) {
-      return damaged(data_file, "it is no LMDB data file");
+    if (const auto fault = fault_of(head); !fault.empty()) return damaged(data_file, fault);
+    const meta_page m = meta_of(head);
+    if (newest && m.free.pad != newest->free.pad) {
+      return damaged(data_file, fmt::format("pages of {} bytes are impossible", m.free.pad));
     }
-    if (m.version != meta_version) {
-      return damaged(data_file, fmt::format("LMDB's data format {} is not known", m.version));
-    }
-    const std::uint64_t page_size = m.free.pad;
-    if (!std::has_single_bit(page_size) || page_size < 512 || page_size > 65'536 ||
-        (i > 0 && page_size != shape.page_size)) {
-      return damaged(data_file, fmt::format("pages of {} bytes are impossible", page_size));
-    }
-    shape.page_size = page_size;
     if (!newest || m.transaction > newest->transaction) newest = m;
   }
-  shape.file_pages = static_cast<std::uint64_t>(info.st_size) / shape.page_size;
-  shape.last_page = newest->last_page;
-  shape.transaction = newest->transaction;
-  shape.trees = {std::bit_cast<std::array<std::byte, 48>>(newest->free),
-                 std::bit_cast<std::array<std::byte, 48>>(newest->main)};
-  if (shape.file_pages < meta_pages) return damaged(data_file, "it ends before its second page");
-  // LMDB multiplies this by the page size.
-  if (shape.last_page < meta_pages - 1 || shape.last_page >= std::uint64_t{1} << 47) {
-    return damaged(data_file, fmt::format("{} as its last page is impossible", shape.last_page));
+  return make_shape(*newest, *size, data_file);
+}
+
+result<main_file_shape> check_snapshot(const std::filesystem::path& data_file,
+                                       std::span<const std::byte> saved) {
+  if (saved.size() < meta_page_head_size) return damaged(data_file, "a saved meta page is too short");
+  const auto head = saved.first<meta_page_head_size>();
+  if (const auto fault = fault_of(head); !fault.empty()) {
+    return damaged(data_file, fmt::format("as a saved meta page has it, {}", fault));
   }
-  for (const tree& t : {newest->free, newest->main}) {
-    if (t.root != no_page &&
-        (t.root < meta_pages || t.root > shape.last_page || t.root >= shape.file_pages)) {
-      return damaged(data_file, fmt::format("its {} pages do not hold its root, page {}; it was cut off",
-                                            shape.file_pages, t.root));
-    }
-  }
-  return shape;
+  const auto fd = open_file(data_file);
+  if (!fd) return fd.error();
+  const auto size = size_of(fd->get(), data_file);
+  if (!size) return size.error();
+  return make_shape(meta_of(head), *size, data_file);
 }
 
 result<page_walk> walk_main_file(const std::filesystem::path& data_file, const main_file_shape& shape) {

@@ -5,8 +5,10 @@
 /// die of SIGBUS, SIGSEGV or an assertion, because it trusts every number that it finds.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <vector>
 
 #include <levada/error.hpp>
@@ -30,6 +32,11 @@ struct main_file_shape {
 /// Reads both meta pages. Fails with `damaged` where they, or the size of the file, cannot be right, naming
 /// the file.
 [[nodiscard]] result<main_file_shape> check_main_file(const std::filesystem::path& data_file);
+
+/// What a meta page that was saved elsewhere says of the file; the meta pages within the file are not
+/// looked at. Fails with `damaged` where it is none, or where the file cannot hold its snapshot.
+[[nodiscard]] result<main_file_shape> check_snapshot(const std::filesystem::path& data_file,
+                                                     std::span<const std::byte> saved);
 
 /// The outcome of a walk.
 struct page_walk {

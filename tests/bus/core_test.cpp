@@ -35,6 +35,14 @@ class made_intent final : public intent {
   std::function<result<void>(commit_scope&)> body_;
 };
 
+storage::log_entry log_named(std::string name, std::uint32_t partitions, std::uint8_t exchange) {
+  storage::log_entry entry;
+  entry.name = std::move(name);
+  entry.partitions = partitions;
+  entry.exchange = exchange;
+  return entry;
+}
+
 /// Commits groups on a store in memory, past the queue of intents, so that their members are known.
 class Core : public ::testing::Test {
  protected:
@@ -44,7 +52,7 @@ class Core : public ::testing::Test {
     core_ =
         ok(core::start(ok(storage::open_memory_store(o.memory_directory, {true, std::size_t{64} << 20, 0})),
                        ok(storage::fork_guard::make()), o, "memory"));
-    orders_ = ok(declare_log(*core_, "orders", 2, 0, {}));
+    orders_ = ok(declare_log(*core_, log_named("orders", 2, 0)));
   }
   void commit(const std::vector<made_intent*>& group) {
     const std::vector<intent*> all(group.begin(), group.end());
@@ -84,7 +92,7 @@ class Core : public ::testing::Test {
     auto reader = ok(log::journal_reader::open(access.main()));
     log::batch_builder batch{{}};
     std::uint64_t from = 0;
-    ok(reader.read_partition(orders_->state, 0, from, batch));
+    ok(reader.read_partition(orders_->state, 0, from, UINT64_MAX, batch));
     std::vector<std::string> values;
     for (const auto& r : batch.finish()) values.emplace_back(r.value());
     return values;
@@ -182,19 +190,19 @@ TEST_F(Core, StagesQueueEntriesOnlyForWhatIsCommitted) {
 }
 
 TEST_F(Core, GivesOutNoIdTwice) {
-  const auto topic = ok(declare_log(*core_, "t", 1, 0, {}));
+  const auto topic = ok(declare_log(*core_, log_named("t", 1, 0)));
   const auto queue = ok(declare_queue(*core_, "q"));
   const std::uint32_t gone = queue->state.id();
   EXPECT_GT(gone, topic->state.id());
   ok(delete_queue(*core_, *queue));
   EXPECT_GT(ok(declare_queue(*core_, "q"))->state.id(), gone);
-  const auto again = ok(declare_log(*core_, "t", 1, 0, {}));
+  const auto again = ok(declare_log(*core_, log_named("t", 1, 0)));
   EXPECT_EQ(again, topic) << "what exists is returned";
 }
 
 TEST_F(Core, KeepsNoBindingOfADeletedQueue) {
   const auto exchange =
-      ok(declare_log(*core_, "events", 1, static_cast<std::uint8_t>(exchange_type::topic), {}));
+      ok(declare_log(*core_, log_named("events", 1, static_cast<std::uint8_t>(exchange_type::topic))));
   const auto gone = ok(declare_queue(*core_, "gone"));
   const auto kept = ok(declare_queue(*core_, "kept"));
   ok(levada::bind(*core_, *exchange, *gone, "a.#"));

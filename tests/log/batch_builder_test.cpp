@@ -29,7 +29,7 @@ class BatchBuilder : public ::testing::Test {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % 8, 0U);
     std::byte* next = data;
     for (const auto& value : values) {
-      encode_record(value_of(value), next);
+      encode_record(value_of(value), 0, next);
       next += detail::padded(value_of(value).size());
     }
     builder_.add({topic, partition_id{at.partition}, offset{at.base},

@@ -1,6 +1,7 @@
 #include "log/journal_reader.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <string>
@@ -38,7 +39,7 @@ TEST_F(JournalReader, EndsInTheMiddleOfARowWhenTheBatchIsFull) {
   append(orders_, 0, {"a", "b", "c", "d"}, 100);
   std::uint64_t from = 1;
   batch_builder two{{.records = 2}};
-  ok(reader().read_partition(orders_, 0, from, two));
+  ok(reader().read_partition(orders_, 0, from, UINT64_MAX, two));
   EXPECT_EQ(seen(two.finish()), (std::vector<seen_record>{{0, 1, 100, "b"}, {0, 2, 100, "c"}}));
   EXPECT_EQ(from, 3U);
 }
@@ -57,10 +58,10 @@ TEST_F(JournalReader, StopsQuietlyBeforeWhatItsSnapshotDoesNotHave) {
   append(orders_, 0, {"new"}, 100);
   std::uint64_t from = 0;
   batch_builder batch{{}};
-  ok(before.read_partition(orders_, 0, from, batch));
+  ok(before.read_partition(orders_, 0, from, UINT64_MAX, batch));
   EXPECT_EQ(seen(batch.finish()).size(), 1U);
   EXPECT_EQ(from, 1U);
-  ok(before.read_partition(orders_, 0, from, batch));
+  ok(before.read_partition(orders_, 0, from, UINT64_MAX, batch));
   EXPECT_TRUE(batch.finish().empty());
   EXPECT_EQ(from, 1U);
 }
@@ -74,11 +75,11 @@ TEST_F(JournalReader, PutsALargeRecordTogetherAndReturnsItAloneWhereItDoesNotFit
             (std::vector<seen_record>{{0, 0, 100, "before"}, {0, 1, 100, large}, {0, 2, 100, "after"}}));
   from = 1;
   batch_builder little{{.bytes = 50}};
-  ok(reader().read_partition(orders_, 0, from, little));
+  ok(reader().read_partition(orders_, 0, from, UINT64_MAX, little));
   EXPECT_EQ(seen(little.finish()), (std::vector<seen_record>{{0, 1, 100, large}}));
   EXPECT_EQ(from, 2U);
   from = 0;
-  ok(reader().read_partition(orders_, 0, from, little));
+  ok(reader().read_partition(orders_, 0, from, UINT64_MAX, little));
   EXPECT_EQ(little.finish().size(), 1U) << "the large one waits for the next batch";
   EXPECT_EQ(from, 1U);
 }
@@ -133,15 +134,6 @@ TEST_F(RowOfManyTimes, IsSearchedRecordByRecord) {
   EXPECT_EQ(find(131), 6U) << "none: the end";
 }
 
-TEST_F(RowOfManyTimes, IsReadFromATimeOn) {
-  std::uint64_t from = 0;
-  EXPECT_EQ(
-      read_log(orders_, from, next_sequence(), 110),
-      (std::vector<seen_record>{{0, 2, 110, "b"}, {0, 3, 110, "c"}, {0, 4, 120, "d"}, {0, 5, 130, "last"}}));
-  from = 0;
-  EXPECT_EQ(read_log(orders_, from, next_sequence(), 131).size(), 0U);
-}
-
 class DamagedJournal : public JournalReader {
  protected:
   DamagedJournal() {
@@ -154,7 +146,7 @@ class DamagedJournal : public JournalReader {
   /// Reads everything; fails at the damage.
   result<void> read(std::uint64_t& from, std::vector<seen_record>& got) {
     batch_builder batch{{}};
-    auto done = reader().read_partition(orders_, 0, from, batch);
+    auto done = reader().read_partition(orders_, 0, from, UINT64_MAX, batch);
     got = seen(batch.finish());
     return done;
   }
@@ -167,10 +159,11 @@ class DamagedJournal : public JournalReader {
     EXPECT_THAT(done.error().message(), HasSubstr(what));
     EXPECT_EQ(got.size(), offset) << "what stands before the damage is read";
     EXPECT_EQ(from, offset) << "and passed over";
-    std::uint64_t sequence = 0;
+    auto pass = pass_from(orders_, 0);
     batch_builder batch{{}};
-    EXPECT_THAT(reader().read_log(orders_, sequence, next_sequence(), INT64_MIN, batch),
-                fails_with(errc::damaged));
+    EXPECT_THAT(reader().read_pass(pass, next_sequence(), batch), fails_with(errc::damaged));
+    EXPECT_EQ(batch.records(), offset);
+    EXPECT_GT(pass.parts[0].next[0], offset) << "a pass goes on behind it";
   }
   std::uint64_t large_ = 0;
   std::uint64_t after_ = 0;
@@ -218,7 +211,7 @@ TEST_F(DamagedJournal, IsNoticedWherePartsOfALargeRecordHaveChangedPlaces) {
   note(orders_, 1);
   std::uint64_t from = 0;
   batch_builder batch{{}};
-  EXPECT_THAT(reader().read_partition(orders_, 1, from, batch), fails_with(errc::damaged));
+  EXPECT_THAT(reader().read_partition(orders_, 1, from, UINT64_MAX, batch), fails_with(errc::damaged));
 }
 
 TEST_F(DamagedJournal, IsNoticedWhereARowIsMissing) {
@@ -323,21 +316,13 @@ TEST_P(RandomJournal, IsReadAsWritten) {
   for (int i = 0; i < 40; ++i) {
     std::uint64_t from = below(3) == 0 ? 0 : below(static_cast<std::uint32_t>(next_sequence()));
     const std::uint64_t until = below(3) == 0 ? from + below(100) : next_sequence();
-    const std::int64_t not_before =
-        below(2) == 0 ? INT64_MIN : 1000 + below(static_cast<std::uint32_t>(time_ - 998));
     std::vector<seen_record> expected;
     for (const auto& row : model_) {
       if (row.sequence < from || row.sequence >= until) continue;
-      for (const auto& r : row.records) {
-        if (r.time >= not_before) expected.push_back(r);
-      }
+      expected.insert(expected.end(), row.records.begin(), row.records.end());
     }
     const std::uint64_t began = from;
-    // The number of records ends a batch in the middle of a row, which reading by commits does not do.
-    batch_builder::limits most;
-    most.bytes = limits().bytes;
-    ASSERT_EQ(read_log(orders_, from, until, not_before, most), expected)
-        << "from " << began << " until " << until << " not before " << not_before;
+    ASSERT_EQ(read_log(orders_, from, until, limits()), expected) << "from " << began << " until " << until;
   }
   for (int i = 0; i < 40; ++i) {
     const std::uint32_t partition = below(2);

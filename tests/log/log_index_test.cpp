@@ -20,7 +20,6 @@ TEST(LogIndex, FindsNothingWhenEmpty) {
   EXPECT_EQ(index.size(), 0U);
   EXPECT_EQ(index.find_offset(0), std::nullopt);
   EXPECT_EQ(index.find_time(0), std::nullopt);
-  EXPECT_EQ(index.find_sequence(0), std::nullopt);
 }
 
 TEST(LogIndex, GathersTheRowsOfAWindowInOneEntry) {
@@ -31,14 +30,14 @@ TEST(LogIndex, GathersTheRowsOfAWindowInOneEntry) {
   ASSERT_EQ(index.size(), 1U);
   EXPECT_EQ(index[0].sequence, 10U);
   EXPECT_EQ(index[0].base_offset, 0U);
-  EXPECT_EQ(index[0].time_first, 100);
+  EXPECT_EQ(index[0].time_max, 101);
   EXPECT_EQ(index[0].rows, 3U);
   index.add(10 + log_index::window, 12, 102);
   ASSERT_EQ(index.size(), 2U);
   EXPECT_EQ(index[0].rows, 3U);
   EXPECT_EQ(index[1].sequence, 10 + log_index::window);
   EXPECT_EQ(index[1].base_offset, 12U);
-  EXPECT_EQ(index[1].time_first, 102);
+  EXPECT_EQ(index[1].time_max, 102);
   EXPECT_EQ(index[1].rows, 1U);
 }
 
@@ -72,18 +71,24 @@ TEST_F(FilledIndex, FindsTheEntryThatHoldsAnOffset) {
 TEST_F(FilledIndex, FindsTheEntryToLookForATimeFrom) {
   EXPECT_EQ(index_.find_time(INT64_MIN), 0U);
   EXPECT_EQ(index_.find_time(50), 0U);
-  EXPECT_EQ(index_.find_time(51), 0U) << "the entry's later rows may hold it";
-  EXPECT_EQ(index_.find_time(60), 0U) << "records of time 60 may stand in the entry before";
-  EXPECT_EQ(index_.find_time(61), 2U);
-  EXPECT_EQ(index_.find_time(70), 2U);
-  EXPECT_EQ(index_.find_time(71), 3U);
+  EXPECT_EQ(index_.find_time(51), 1U);
+  EXPECT_EQ(index_.find_time(60), 1U) << "the first of two";
+  EXPECT_EQ(index_.find_time(61), 3U);
+  EXPECT_EQ(index_.find_time(70), 3U);
+  EXPECT_EQ(index_.find_time(71), std::nullopt) << "none has been so late";
 }
 
-TEST_F(FilledIndex, FindsTheEntryToLookForASequenceFrom) {
-  EXPECT_EQ(index_.find_sequence(0), 0U);
-  EXPECT_EQ(index_.find_sequence(1999), 0U);
-  EXPECT_EQ(index_.find_sequence(2000), 1U);
-  EXPECT_EQ(index_.find_sequence(4001), 3U);
+TEST(LogIndex, FindsTheFirstRecordOfATimeAlsoWhereTimesFall) {
+  log_index index;
+  index.add(1000, 0, 50);
+  index.add(2000, 10, 90);
+  index.add(3000, 20, 60);
+  index.add(4000, 30, 95);
+  EXPECT_EQ(index.find_time(51), 1U);
+  EXPECT_EQ(index.find_time(60), 1U) << "an earlier entry holds a later record";
+  EXPECT_EQ(index.find_time(91), 3U);
+  index.drop_through(2000 + log_index::window, 20);
+  EXPECT_EQ(index.find_time(60), 0U) << "from the first that is left";
 }
 
 TEST(LogIndex, LeadsToEveryRowThatWasAdded) {
@@ -119,14 +124,10 @@ TEST(LogIndex, LeadsToEveryRowThatWasAdded) {
     const auto by_offset = index.find_offset(r.base_offset);
     ASSERT_TRUE(by_offset.has_value());
     ASSERT_TRUE(holds(*by_offset, r.sequence)) << "offset " << r.base_offset;
-    const auto by_sequence = index.find_sequence(r.sequence);
-    ASSERT_TRUE(by_sequence.has_value());
-    ASSERT_TRUE(holds(*by_sequence, r.sequence)) << "sequence " << r.sequence;
     const auto by_time = index.find_time(r.time);
     ASSERT_TRUE(by_time.has_value());
     const std::uint64_t wanted = rows[first_of_time].sequence;
-    const bool begins_the_next = *by_time + 1 < index.size() && index[*by_time + 1].sequence == wanted;
-    ASSERT_TRUE(holds(*by_time, wanted) || begins_the_next) << "time " << r.time;
+    ASSERT_TRUE(holds(*by_time, wanted)) << "time " << r.time;
   }
 }
 
@@ -154,7 +155,7 @@ TEST(LogIndex, DropsNothingBeforeItsBeginning) {
   ASSERT_EQ(index.size(), 1U);
   EXPECT_EQ(index[0].sequence, 100U);
   EXPECT_EQ(index[0].base_offset, 3U);
-  EXPECT_EQ(index[0].time_first, 50);
+  EXPECT_EQ(index[0].time_max, 51);
   EXPECT_EQ(index[0].rows, 2U);
 }
 
@@ -229,24 +230,27 @@ TEST_P(DroppedIndex, LeadsToEveryRowThatIsLeft) {
         ASSERT_TRUE(found.has_value()) << "offset " << offset;
         ASSERT_TRUE(leads_to(*found)) << "offset " << offset << " in round " << round;
       }
-      const auto by_sequence = index.find_sequence(r.sequence);
-      ASSERT_TRUE(by_sequence.has_value());
-      ASSERT_LE(index[*by_sequence].sequence, r.sequence);
-      ASSERT_LT(r.sequence - index[*by_sequence].sequence, log_index::window);
       const std::int64_t earlier = i == 0 ? r.time - 1 : left[first_of_time].time;
       for (const std::int64_t time : {earlier, r.time}) {
         const auto by_time = index.find_time(time);
         ASSERT_TRUE(by_time.has_value());
         const std::uint64_t wanted = left[first_of_time].sequence;
-        const bool begins_the_next = *by_time + 1 < index.size() && index[*by_time + 1].sequence == wanted;
-        ASSERT_TRUE(index[*by_time].sequence <= wanted || begins_the_next) << "time " << time;
+        ASSERT_LE(index[*by_time].sequence, wanted) << "time " << time;
       }
     }
   }
 }
 
+storage::log_entry orders(std::uint32_t partitions) {
+  storage::log_entry entry;
+  entry.id = 9;
+  entry.name = "orders";
+  entry.partitions = partitions;
+  return entry;
+}
+
 TEST(LogState, ForgetsRowsThatAreSealedAndKeepsTheRest) {
-  log_state log{9, "orders", 2, 0};
+  log_state log{orders(2)};
   log.add_row(1, 0, 0, 2, 100);
   log.add_row(2, 1, 0, 3, 101);
   log.add_row(3, 0, 2, 1, 102);
@@ -268,7 +272,6 @@ TEST(LogState, ForgetsRowsThatAreSealedAndKeepsTheRest) {
   EXPECT_EQ(log.index(0)[0].sequence, 3U);
   EXPECT_EQ(log.index(0)[0].base_offset, 2U);
   EXPECT_EQ(log.index(1)[0].base_offset, 3U);
-  EXPECT_EQ(log.whole()[0].sequence, 3U);
   EXPECT_EQ(log.end(0), 3U) << "the end does not depend on where records stand";
   EXPECT_EQ(log.find_sealed(0, 0)->where.end_offset, 2U);
   EXPECT_EQ(log.find_sealed(0, 1)->where.end_offset, 2U);
@@ -284,7 +287,7 @@ TEST(LogState, ForgetsRowsThatAreSealedAndKeepsTheRest) {
 }
 
 TEST(LogState, EndsWhereItBeginsWhenEverythingIsRemoved) {
-  log_state log{9, "orders", 1, 0};
+  log_state log{orders(1)};
   log.set_begin(0, 10);
   EXPECT_EQ(log.begin(0), 10U);
   EXPECT_EQ(log.end(0), 10U);
@@ -294,7 +297,7 @@ TEST(LogState, EndsWhereItBeginsWhenEverythingIsRemoved) {
 }
 
 TEST(LogState, KeepsEachPartitionsEndAndRows) {
-  log_state log{9, "orders", 3, 0};
+  log_state log{orders(3)};
   EXPECT_EQ(log.id(), 9U);
   EXPECT_EQ(log.name(), "orders");
   EXPECT_EQ(log.partitions(), 3U);
@@ -310,10 +313,6 @@ TEST(LogState, KeepsEachPartitionsEndAndRows) {
   EXPECT_EQ(log.index(1)[1].sequence, 500U);
   EXPECT_EQ(log.index(1)[1].base_offset, 4U);
   EXPECT_EQ(log.index(2).size(), 1U);
-  ASSERT_EQ(log.whole().size(), 2U);
-  EXPECT_EQ(log.whole()[0].sequence, 5U);
-  EXPECT_EQ(log.whole()[0].rows, 2U);
-  EXPECT_EQ(log.whole()[1].time_first, 72);
 }
 
 }  // namespace

@@ -28,15 +28,16 @@ std::vector<seen_record> read_on(log_reader& reader, const log_state& log, std::
     all.insert(all.end(), some.begin(), some.end());
   }
 }
-std::vector<seen_record> read_on(log_reader& reader, const log_state& log, log_position& from,
-                                 std::uint64_t until, std::int64_t not_before = INT64_MIN,
+/// Reads a pass on, until nothing comes.
+std::vector<seen_record> read_on(log_reader& reader, log_pass& pass, std::uint64_t until,
                                  batch_builder::limits limits = {}) {
   std::vector<seen_record> all;
   for (;;) {
     batch_builder batch{limits};
-    ok(reader.read_log(log, from, until, not_before, batch));
+    ok(reader.read_pass(pass, until, batch));
     const auto some = seen(batch.finish());
     if (some.empty()) return all;
+    EXPECT_LE(some.size(), limits.records);
     all.insert(all.end(), some.begin(), some.end());
   }
 }
@@ -64,11 +65,9 @@ TEST_F(LogReader, FindsNothingInAnEmptyStore) {
   log_reader reader{main()};
   std::uint64_t from = 0;
   EXPECT_THAT(read_on(reader, orders_, 0, from), IsEmpty());
-  log_position position;
-  EXPECT_THAT(read_on(reader, orders_, position, 1), IsEmpty());
-  EXPECT_EQ(position.sequence, 1U);
+  auto pass = pass_from(orders_, 0);
+  EXPECT_THAT(read_on(reader, pass, 1), IsEmpty());
   EXPECT_EQ(ok(reader.find_time(orders_, 0, 0)), 0U);
-  EXPECT_EQ(sequence_before(orders_, 0), 1U);
 }
 
 TEST_F(LogReader, GoesFromSegmentsToTheJournalFromEveryOffset) {
@@ -95,8 +94,8 @@ TEST_F(LogReader, GathersRecordsOfSegmentsAndJournalInOneBatch) {
   batch_builder batch{{}};
   ok(reader.read_partition(orders_, 1, from, batch));
   EXPECT_EQ(seen(batch.finish()), expected(orders_, 1));
-  log_position position{1};
-  ok(reader.read_log(orders_, position, next_sequence(), INT64_MIN, batch));
+  auto pass = pass_from(orders_, 1);
+  ok(reader.read_pass(pass, next_sequence(), batch));
   EXPECT_EQ(seen(batch.finish()), expected_log(orders_, 1, next_sequence()));
 }
 
@@ -108,24 +107,58 @@ TEST_F(LogReader, GoesFromSegmentsToTheJournalFromEveryRow) {
     for (std::uint64_t until = first; until <= std::min<std::uint64_t>(next_sequence(), 16); ++until) {
       for (const std::size_t bytes : {std::size_t{1}, std::size_t{60}, SIZE_MAX}) {
         log_reader reader{main()};
-        log_position position{first};
-        ASSERT_EQ(read_on(reader, orders_, position, until, INT64_MIN, {.bytes = bytes}),
-                  expected_log(orders_, first, until))
+        auto pass = pass_from(orders_, first);
+        ASSERT_EQ(read_on(reader, pass, until, {.bytes = bytes}), expected_log(orders_, first, until))
             << first << " to " << until;
-        ASSERT_GE(position.sequence, until) << "behind it where a record goes on";
+        ASSERT_GE(pass.sequence, until) << "behind it where a record goes on";
       }
     }
   }
 }
 
-TEST_F(LogReader, LeavesOutWhatIsTooOld) {
+TEST_F(LogReader, PassesOverSeveralLogsFollowCommits) {
   fill();
-  for (std::int64_t time = 99; time < 107; ++time) {
-    log_reader reader{main()};
-    log_position position{1};
-    EXPECT_EQ(read_on(reader, orders_, position, next_sequence(), time),
-              expected_log(orders_, 1, next_sequence(), time));
+  auto pass = pass_from(orders_, 1);
+  pass.parts.push_back(pass_from(other_, 1).parts.front());
+  log_reader reader{main()};
+  std::vector<std::string> values;
+  for (const auto& r : read_on(reader, pass, next_sequence(), {.records = 2})) {
+    values.push_back(r.value.substr(0, 1));
   }
+  EXPECT_EQ(values, (std::vector<std::string>{"a", "b", "c", "x", "d", "e", "f", "g", "h", "i", "y", "j"}));
+}
+
+TEST_F(LogReader, PassesEndInEachPartitionWhereTheyAreToldTo) {
+  fill();
+  for (std::uint64_t first = 0; first <= orders_.end(0); ++first) {
+    for (std::uint64_t second = 0; second <= orders_.end(1); ++second) {
+      auto pass = pass_from(orders_, 1);
+      pass.parts[0].until = {first, second};
+      log_reader reader{main()};
+      auto all = expected_log(orders_, 1, next_sequence());
+      std::erase_if(all, [&](const auto& r) { return r.offset >= pass.parts[0].until[r.partition]; });
+      EXPECT_EQ(read_on(reader, pass, next_sequence(), {.records = 2}), all) << first << ", " << second;
+      EXPECT_TRUE(pass.ended());
+    }
+  }
+}
+
+TEST_F(LogReader, PassesAreOvertakenOnceInEachPartition) {
+  fill();
+  auto pass = pass_from(orders_, 1);
+  orders_.set_begin(0, 3);
+  orders_.set_begin(1, 1);
+  log_reader reader{main()};
+  for (const auto* const what : {"partition 0: offsets 0 to 2 have", "partition 1: offsets 0 to 0 have"}) {
+    batch_builder batch{{}};
+    const auto read = reader.read_pass(pass, next_sequence(), batch);
+    ASSERT_THAT(read, fails_with(errc::overtaken));
+    EXPECT_THAT(read.error().message(), HasSubstr(what));
+    EXPECT_EQ(batch.records(), 0U);
+  }
+  auto all = expected_log(orders_, 1, next_sequence());
+  std::erase_if(all, [&](const auto& r) { return r.offset < (r.partition == 0 ? 3U : 1U); });
+  EXPECT_EQ(read_on(reader, pass, next_sequence()), all);
 }
 
 TEST_F(LogReader, FindsTimesInSegmentsAndJournal) {
@@ -220,8 +253,12 @@ TEST_F(LostSegments, LetTheStateCatchUpInAPassOverAllPartitions) {
                       orders_.drop_sealed([](const sealed_part& p) { return p.segment->entry().id == 1; });
                       return {};
                     }};
-  log_position position{1};
-  EXPECT_EQ(read_on(reader, orders_, position, next_sequence()), expected_log(orders_, 4, next_sequence()));
+  auto pass = pass_from(orders_, 1);
+  for (int partition = 0; partition < 2; ++partition) {
+    batch_builder batch{{}};
+    EXPECT_THAT(reader.read_pass(pass, next_sequence(), batch), fails_with(errc::overtaken));
+  }
+  EXPECT_EQ(read_on(reader, pass, next_sequence()), expected_log(orders_, 4, next_sequence()));
   EXPECT_EQ(calls_, 1);
 }
 
@@ -236,11 +273,9 @@ TEST_F(LostSegments, AreDamageWhereTheStateDoesNotChange) {
   ASSERT_THAT(read, fails_with(errc::damaged));
   EXPECT_THAT(read.error().message(), HasSubstr("'orders' partition 0 offsets 0 to 1"));
   EXPECT_EQ(calls_, 3);
-  log_position position{1};
-  EXPECT_THAT(log_reader{main()}.read_log(orders_, position, next_sequence(), INT64_MIN, batch),
-              fails_with(errc::damaged));
+  auto pass = pass_from(orders_, 1);
+  EXPECT_THAT(log_reader{main()}.read_pass(pass, next_sequence(), batch), fails_with(errc::damaged));
   EXPECT_THAT(log_reader{main()}.find_time(orders_, 0, 100), fails_with(errc::damaged));
-  EXPECT_EQ(position.sequence, 1U);
 }
 
 TEST_F(LostSegments, PassOnWhyTheStateCannotCatchUp) {
@@ -261,10 +296,10 @@ TEST_F(LogReader, ReadsOnWithAnOldSnapshotWhenRowsMoveIntoSegments) {
   erase_sealed_rows();
   EXPECT_EQ(read_on(reader, orders_, 0, from), expected(orders_, 0, 1));
   publish(orders_, 0, {"c"}, 100);
-  log_position position{1};
-  EXPECT_EQ(read_on(reader, orders_, position, next_sequence()), expected_log(orders_, 1, 3));
+  auto pass = pass_from(orders_, 1);
+  EXPECT_EQ(read_on(reader, pass, next_sequence()), expected_log(orders_, 1, 3));
   log_reader fresh{main()};
-  EXPECT_EQ(read_on(fresh, orders_, position, next_sequence()), expected_log(orders_, 3, 4));
+  EXPECT_EQ(read_on(fresh, pass, next_sequence()), expected_log(orders_, 3, 4));
 }
 
 class RandomLogReader : public random_sealed_fixture {
@@ -312,24 +347,33 @@ TEST_P(RandomLogReader, ReadsLogsInCommitOrder) {
       const std::uint64_t first = below(next_sequence() + 1);
       const std::uint64_t until =
           below(2U) == 0 ? next_sequence() : first + below(next_sequence() - first + 1);
-      const std::int64_t time = below(2U) == 0 ? INT64_MIN : any_time();
-      batch_builder::limits most;
-      most.bytes = limits().bytes;  // records would end a batch in the middle of a row
       log_reader reader{main()};
-      log_position position{first};
-      ASSERT_EQ(read_on(reader, log, position, until, time, most), expected_log(log, first, until, time))
-          << "from " << first << " until " << until << " time " << time << " sealed " << sealed();
-      // The row from which on nothing of a time is missed.
+      auto pass = pass_from(log, first);
+      ASSERT_EQ(read_on(reader, pass, until, limits()), expected_log(log, first, until))
+          << "from " << first << " until " << until << " sealed " << sealed();
+
+      // One that is bounded by times.
       const std::int64_t since = any_time();
-      log_position late{sequence_before(log, since)};
-      ASSERT_EQ(read_on(reader, log, late, next_sequence(), since, most),
-                expected_log(log, 0, next_sequence(), since));
+      const std::int64_t before = any_time();
+      log_pass::part part{&log, {}, {}};
+      for (std::uint32_t p = 0; p < log.partitions(); ++p) {
+        part.next.push_back(ok(reader.find_time(log, p, since)));
+        part.until.push_back(ok(reader.find_time(log, p, before)));
+      }
+      std::vector<seen_record> between = expected_log(log, 0, next_sequence());
+      std::erase_if(between, [&](const auto& r) {
+        return r.offset < part.next[r.partition] || r.offset >= part.until[r.partition];
+      });
+      auto bounded = make_pass({std::move(part)});
+      ASSERT_EQ(read_on(reader, bounded, next_sequence(), limits()), between);
+      ASSERT_TRUE(bounded.ended());
     }
   }
 }
 
 TEST_P(RandomLogReader, ReadsOnWhileRowsMoveIntoSegments) {
-  std::vector<log_position> positions(3);
+  std::vector<log_pass> passes;
+  for (std::size_t i = 0; i < 3; ++i) passes.push_back(pass_from(*all_[i], 0));
   std::vector<std::vector<seen_record>> logs(3);
   std::vector<std::uint64_t> offsets(3);
   std::vector<std::vector<seen_record>> partitions(3);
@@ -341,10 +385,8 @@ TEST_P(RandomLogReader, ReadsOnWhileRowsMoveIntoSegments) {
     if (below(3U) == 0) seal_some();
     for (std::size_t i = 0; i < 3; ++i) {
       for (std::uint32_t reads = below(6U); reads > 0; --reads) {
-        batch_builder::limits most;
-        most.bytes = limits().bytes;
-        batch_builder batch{most};
-        ok(reader.read_log(*all_[i], positions[i], next_sequence(), INT64_MIN, batch));
+        batch_builder batch{limits()};
+        ok(reader.read_pass(passes[i], next_sequence(), batch));
         for (auto& r : seen(batch.finish())) logs[i].push_back(std::move(r));
         batch_builder of_partition{limits()};
         ok(reader.read_partition(*all_[i], 0, offsets[i], of_partition));
@@ -354,7 +396,7 @@ TEST_P(RandomLogReader, ReadsOnWhileRowsMoveIntoSegments) {
   }
   for (std::size_t i = 0; i < 3; ++i) {
     log_reader reader{main()};
-    for (auto& r : read_on(reader, *all_[i], positions[i], next_sequence())) logs[i].push_back(std::move(r));
+    for (auto& r : read_on(reader, passes[i], next_sequence())) logs[i].push_back(std::move(r));
     for (auto& r : read_on(reader, *all_[i], 0, offsets[i])) partitions[i].push_back(std::move(r));
     EXPECT_EQ(logs[i], expected_log(*all_[i], 0, next_sequence()));
     EXPECT_EQ(partitions[i], expected(*all_[i], 0));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +15,7 @@
 
 #include "log/journal_index.hpp"
 #include "log/journal_reader.hpp"
+#include "log/log_pass.hpp"
 #include "log/row_encoder.hpp"
 
 namespace levada::log::test {
@@ -28,6 +30,15 @@ using levada::test::succeeds;
 /// A record that is nothing but a value.
 inline record_source value_of(std::string_view value) {
   return {.value = value};
+}
+
+/// A log as the catalogue has it.
+inline storage::log_entry log_named(std::uint32_t id, std::string name, std::uint32_t partitions) {
+  storage::log_entry entry;
+  entry.id = id;
+  entry.name = std::move(name);
+  entry.partitions = partitions;
+  return entry;
 }
 
 /// What a test compares of a record that was read.
@@ -57,7 +68,7 @@ inline std::vector<seen_record> seen(const record_batch& batch) {
 class journal_fixture : public levada::test::main_fixture {
  protected:
   log_state& declare(std::uint32_t id, const std::string& name, std::uint32_t partitions) {
-    return *(logs_[id] = std::make_unique<log_state>(id, name, partitions, std::uint8_t{0}));
+    return *(logs_[id] = std::make_unique<log_state>(log_named(id, name, partitions)));
   }
   log_state* find(std::uint32_t id) {
     const auto found = logs_.find(id);
@@ -116,8 +127,24 @@ class journal_fixture : public levada::test::main_fixture {
   void note(log_state& log, std::uint32_t partition) {
     for (const auto& row : pending_) {
       const auto h = row.header();
-      if (h.count > 0) log.add_row(row.sequence, partition, h.base_offset, h.count, h.time_first);
+      if (h.count == 0) continue;
+      log.add_row(row.sequence, partition, h.base_offset, h.count, h.time_last);
+      noted_.push_back({log.id(), partition, row.sequence, h.base_offset});
     }
+  }
+  /// The offset of the first record of a partition in row `sequence` or behind it.
+  [[nodiscard]] std::uint64_t first_offset(const log_state& log, std::uint32_t partition,
+                                           std::uint64_t sequence) const {
+    const auto found = std::find_if(noted_.begin(), noted_.end(), [&](const noted_row& row) {
+      return row.log == log.id() && row.partition == partition && row.sequence >= sequence;
+    });
+    return found == noted_.end() ? log.end(partition) : found->base_offset;
+  }
+  /// A pass over a log that begins with row `sequence`.
+  [[nodiscard]] log_pass pass_from(const log_state& log, std::uint64_t sequence) const {
+    log_pass::part part{&log, {}, std::vector<std::uint64_t>(log.partitions(), log_pass::no_end)};
+    for (std::uint32_t p = 0; p < log.partitions(); ++p) part.next.push_back(first_offset(log, p, sequence));
+    return {{std::move(part)}, sequence};
   }
   /// Replaces one byte of a stored row.
   void spoil(std::uint64_t sequence, std::size_t at) {
@@ -145,21 +172,25 @@ class journal_fixture : public levada::test::main_fixture {
     std::vector<seen_record> all;
     for (;;) {
       batch_builder batch{limits};
-      ok(reader().read_partition(log, partition, from, batch));
+      ok(reader().read_partition(log, partition, from, UINT64_MAX, batch));
       const auto some = seen(batch.finish());
       if (some.empty()) return all;
       EXPECT_LE(some.size(), limits.records);
       all.insert(all.end(), some.begin(), some.end());
     }
   }
+  /// Reads the journal on from row `from`, which it moves, in commit order, until nothing comes.
   std::vector<seen_record> read_log(const log_state& log, std::uint64_t& from, std::uint64_t until,
-                                    std::int64_t not_before = INT64_MIN, batch_builder::limits limits = {}) {
+                                    batch_builder::limits limits = {}) {
     std::vector<seen_record> all;
+    auto pass = pass_from(log, from);
     for (;;) {
       batch_builder batch{limits};
-      ok(reader().read_log(log, from, until, not_before, batch));
+      ok(reader().read_pass(pass, until, batch));
+      from = pass.sequence;
       const auto some = seen(batch.finish());
       if (some.empty()) return all;
+      EXPECT_LE(some.size(), limits.records);
       all.insert(all.end(), some.begin(), some.end());
     }
   }
@@ -168,6 +199,13 @@ class journal_fixture : public levada::test::main_fixture {
   std::map<std::uint32_t, std::unique_ptr<log_state>> logs_;
   std::uint64_t next_sequence_ = 1;
   std::vector<stored_row> pending_;
+  struct noted_row {
+    std::uint32_t log = 0;
+    std::uint32_t partition = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t base_offset = 0;
+  };
+  std::vector<noted_row> noted_;
 };
 
 }  // namespace levada::log::test

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 /// Encodes into memory that is not zero, so that padding shows.
 std::vector<std::byte> encoded(const record_source& source) {
   std::vector<std::byte> out(detail::padded(source.size()), std::byte{0xee});
-  encode_record(source, out.data());
+  encode_record(source, 0, out.data());
   return out;
 }
 

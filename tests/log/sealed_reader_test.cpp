@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "log/log_pass.hpp"
 #include "sealed_testing.hpp"
 
 namespace levada::log::test {
@@ -33,13 +34,22 @@ class SealedReader : public sealed_fixture {
     EXPECT_EQ(ok(read_part(log, part, from, batch)), sealed_outcome::done);
     return seen(batch.finish());
   }
-  /// One read of a pass over all partitions.
-  static std::vector<seen_record> read(const log_state& log, sealed_merge& pass, std::uint64_t until,
-                                       std::int64_t not_before = INT64_MIN,
+  /// A read without bounds, of what is verified.
+  static result<sealed_outcome> read_part(const log_state& log, const sealed_part& part, std::uint64_t& from,
+                                          batch_builder& batch) {
+    std::uint64_t behind_damage = 0;
+    return log::read_part(log, part, from, UINT64_MAX, batch, true, behind_damage);
+  }
+  /// One read of a pass through the segments.
+  static std::vector<seen_record> read(log_pass& pass, std::uint64_t until,
                                        batch_builder::limits limits = {}) {
     batch_builder batch{limits};
-    EXPECT_EQ(ok(pass.read(log, until, not_before, batch)), sealed_outcome::done);
+    EXPECT_EQ(ok(merge(pass, until, batch)), sealed_outcome::done);
     return seen(batch.finish());
+  }
+  static result<sealed_outcome> merge(log_pass& pass, std::uint64_t until, batch_builder& batch) {
+    if (!pass.sealed) pass.sealed.emplace(true);
+    return pass.sealed->read(pass, until, batch);
   }
   /// Changes the first byte of `text` in a segment, under a new file: who has the old one open keeps it.
   void spoil_text(std::uint32_t id, const std::string& text) {
@@ -184,9 +194,9 @@ TEST_F(SealedPart, IsGoneWithItsFile) {
   EXPECT_EQ(from, 3U);
   EXPECT_EQ(batch.records(), 0U);
   EXPECT_EQ(ok(find_time_in_part(orders_, part(0), 0, from)), sealed_outcome::gone);
-  sealed_merge pass{1};
-  EXPECT_EQ(ok(pass.read(orders_, sealed() + 1, INT64_MIN, batch)), sealed_outcome::gone);
-  EXPECT_EQ(pass.next(), 1U);
+  auto pass = pass_from(orders_, 1);
+  EXPECT_EQ(ok(merge(pass, sealed() + 1, batch)), sealed_outcome::gone);
+  EXPECT_EQ(pass.sequence, 1U);
 }
 
 TEST_F(SealedPart, IsReadUpToItsDamage) {
@@ -203,18 +213,20 @@ TEST_F(SealedPart, IsReadUpToItsDamage) {
   EXPECT_THAT(find_time_in_part(orders_, part(0), 115, from = 0), fails_with(errc::damaged));
 }
 
-TEST_F(SealedPart, IsMergedUpToItsDamage) {
+TEST_F(SealedPart, IsMergedUpToItsDamageAndBehindIt) {
   spoil_text(1, std::string(1000, 'j'));
-  sealed_merge pass{1};
-  std::vector<seen_record> all;
-  for (int i = 0; i < 3; ++i) {
-    batch_builder batch{{}};
-    EXPECT_THAT(pass.read(orders_, sealed() + 1, INT64_MIN, batch), fails_with(errc::damaged));
-    const auto some = seen(batch.finish());
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  EXPECT_EQ(all, expected_log(orders_, 1, pass.next())) << "each once";
-  EXPECT_EQ(all.size(), 10U);
+  auto pass = pass_from(orders_, 1);
+  batch_builder before{{}};
+  const auto failed = merge(pass, sealed() + 1, before);
+  ASSERT_THAT(failed, fails_with(errc::damaged));
+  EXPECT_THAT(failed.error().message(), HasSubstr("'orders' partition 0 offsets 9 to 9: wrong checksum"));
+  auto read_so_far = seen(before.finish());
+  EXPECT_EQ(read_so_far.size(), 10U);
+  const auto behind = read(pass, sealed() + 1);
+  read_so_far.insert(read_so_far.end(), behind.begin(), behind.end());
+  auto all = expected_log(orders_, 1, pass.sequence);
+  std::erase_if(all, [](const auto& r) { return r.partition == 0 && r.offset == 9; });
+  EXPECT_EQ(read_so_far, all) << "each once, but for what is damaged";
 }
 
 // The end of a part is on record in the catalogue: batches that are missing there, because a key was changed,
@@ -297,9 +309,9 @@ TEST_F(SealedMerge, FollowsTheOrderOfCommits) {
   seal_all();
   for (std::uint64_t first = 0; first <= sealed() + 2; ++first) {
     for (std::uint64_t until = first; until <= sealed() + 3; ++until) {
-      sealed_merge pass{first};
-      ASSERT_EQ(read(orders_, pass, until), expected_log(orders_, first, until)) << first << " to " << until;
-      ASSERT_EQ(pass.next(), until);
+      auto pass = pass_from(orders_, first);
+      ASSERT_EQ(read(pass, until), expected_log(orders_, first, until)) << first << " to " << until;
+      ASSERT_EQ(pass.sequence, until);
     }
   }
 }
@@ -314,8 +326,8 @@ TEST_F(SealedMerge, GoesFromSegmentToSegment) {
     seal_all();
   }
   for (std::uint64_t first = 1; first <= sealed(); first += 3) {
-    sealed_merge pass{first};
-    EXPECT_EQ(read(orders_, pass, sealed() + 1), expected_log(orders_, first, sealed() + 1));
+    auto pass = pass_from(orders_, first);
+    EXPECT_EQ(read(pass, sealed() + 1), expected_log(orders_, first, sealed() + 1));
   }
 }
 
@@ -323,46 +335,34 @@ TEST_F(SealedMerge, GoesOnWhenMoreHasBeenSealed) {
   publish(orders_, 0, {"a"}, 100);
   publish(orders_, 1, {"b"}, 100);
   seal_all();
-  sealed_merge pass{1};
-  EXPECT_EQ(read(orders_, pass, sealed() + 1), expected_log(orders_, 1, 3));
-  EXPECT_EQ(pass.next(), 3U);
+  auto pass = pass_from(orders_, 1);
+  EXPECT_EQ(read(pass, sealed() + 1), expected_log(orders_, 1, 3));
+  EXPECT_EQ(pass.sequence, 3U);
   publish(orders_, 2, {"c"}, 100);
   publish(orders_, 0, {"d"}, 100);
   seal_all();
-  EXPECT_EQ(read(orders_, pass, sealed() + 1), expected_log(orders_, 3, 5));
-  EXPECT_THAT(read(orders_, pass, sealed() + 1), IsEmpty());
-  EXPECT_EQ(pass.next(), 5U);
+  EXPECT_EQ(read(pass, sealed() + 1), expected_log(orders_, 3, 5));
+  EXPECT_THAT(read(pass, sealed() + 1), IsEmpty());
+  EXPECT_EQ(pass.sequence, 5U);
 }
 
 TEST_F(SealedMerge, GoesOnInTheMiddleWhenMoreHasBeenSealed) {
   for (std::uint32_t i = 0; i < 12; ++i) publish(orders_, i % 2, {fmt::format("{}", i)}, 100);
   seal_all();
-  sealed_merge pass{1};
-  auto all = read(orders_, pass, sealed() + 1, INT64_MIN, {.records = 5});
+  auto pass = pass_from(orders_, 1);
+  auto all = read(pass, sealed() + 1, {.records = 5});
   EXPECT_EQ(all.size(), 5U);
   for (std::uint32_t i = 0; i < 12; ++i) publish(orders_, i % 3, {fmt::format("more {}", i)}, 100);
   seal_all();
   for (;;) {
-    const auto some = read(orders_, pass, sealed() + 1, INT64_MIN, {.records = 5});
+    const auto some = read(pass, sealed() + 1, {.records = 5});
     if (some.empty()) break;
     all.insert(all.end(), some.begin(), some.end());
   }
   EXPECT_EQ(all, expected_log(orders_, 1, sealed() + 1));
 }
 
-TEST_F(SealedMerge, LeavesOutWhatIsTooOld) {
-  publish(orders_, 0, {"a", "b", "c"}, {100, 110, 120});
-  publish(orders_, 1, {std::string(5000, 'd')}, 120);
-  publish(orders_, 1, {"e", "f"}, {120, 125});
-  seal_all();
-  for (const std::int64_t time : {0, 100, 101, 110, 111, 120, 121, 125, 126}) {
-    sealed_merge pass{1};
-    EXPECT_EQ(read(orders_, pass, sealed() + 1, time), expected_log(orders_, 1, sealed() + 1, time)) << time;
-    EXPECT_EQ(pass.next(), sealed() + 1);
-  }
-}
-
-/// Parts of a partition of which retention has removed some.
+/// A pass that begins anywhere in one of its partitions.
 class MergeBehindTheBeginning : public SealedMerge {
  protected:
   MergeBehindTheBeginning() {
@@ -374,13 +374,13 @@ class MergeBehindTheBeginning : public SealedMerge {
     }
   }
   void expect_all_from(std::uint64_t begin) {
-    orders_.set_begin(0, begin);
     auto all = expected_log(orders_, 1, sealed() + 1);
     all.erase(std::remove_if(all.begin(), all.end(),
                              [begin](const seen_record& r) { return r.partition == 0 && r.offset < begin; }),
               all.end());
-    sealed_merge pass{1};
-    EXPECT_EQ(read(orders_, pass, sealed() + 1), all) << "from " << begin;
+    auto pass = pass_from(orders_, 1);
+    pass.parts[0].next[0] = begin;
+    EXPECT_EQ(read(pass, sealed() + 1), all) << "from " << begin;
   }
 };
 
@@ -400,7 +400,18 @@ TEST_F(MergeBehindTheBeginning, LeavesOutAPartition) {
   expect_all_from(9);
 }
 
-class RandomSealedReader : public random_sealed_fixture {};
+class RandomSealedReader : public random_sealed_fixture {
+ protected:
+  static result<sealed_outcome> read_part(const log_state& log, const sealed_part& part, std::uint64_t& from,
+                                          batch_builder& batch) {
+    std::uint64_t behind_damage = 0;
+    return log::read_part(log, part, from, UINT64_MAX, batch, true, behind_damage);
+  }
+  static result<sealed_outcome> merge(log_pass& pass, std::uint64_t until, batch_builder& batch) {
+    if (!pass.sealed) pass.sealed.emplace(true);
+    return pass.sealed->read(pass, until, batch);
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomSealedReader, ::testing::Range(1U, 7U));
 
 TEST_P(RandomSealedReader, FindsWhatAModelFinds) {
@@ -441,9 +452,9 @@ TEST_P(RandomSealedReader, FindsWhatAModelFinds) {
 
 TEST_P(RandomSealedReader, MergesWhatAModelMerges) {
   std::uint64_t first = 1;
-  std::vector<sealed_merge> passes;
+  std::vector<log_pass> passes;
   std::vector<std::vector<seen_record>> got(3);
-  for (std::size_t i = 0; i < 3; ++i) passes.emplace_back(first);
+  for (std::size_t i = 0; i < 3; ++i) passes.push_back(pass_from(*all_[i], first));
   for (int round = 0; round < 12; ++round) {
     fill(30);
     set_own_segment_bytes(below(3U) * 30'000);
@@ -451,35 +462,34 @@ TEST_P(RandomSealedReader, MergesWhatAModelMerges) {
     for (std::size_t i = 0; i < 3; ++i) {
       // Some rounds stop anywhere.
       for (std::uint32_t reads = below(2U) == 0 ? below(8U) : 100'000; reads > 0; --reads) {
-        const std::uint64_t until = below(4U) == 0 ? passes[i].next() + below(20U) : sealed() + 1;
+        const std::uint64_t until = below(4U) == 0 ? passes[i].sequence + below(20U) : sealed() + 1;
         batch_builder batch{limits()};
-        const std::uint64_t before = passes[i].next();
-        ASSERT_EQ(ok(passes[i].read(*all_[i], std::min(until, sealed() + 1), INT64_MIN, batch)),
-                  sealed_outcome::done);
+        ASSERT_EQ(ok(merge(passes[i], std::min(until, sealed() + 1), batch)), sealed_outcome::done);
         const auto some = seen(batch.finish());
-        ASSERT_EQ(some, expected_log(*all_[i], before, passes[i].next()));
         got[i].insert(got[i].end(), some.begin(), some.end());
-        if (passes[i].next() > sealed()) break;
-        ASSERT_TRUE(!some.empty() || passes[i].next() >= std::min(until, sealed() + 1));
+        if (passes[i].sequence > sealed()) break;
+        ASSERT_TRUE(!some.empty() || passes[i].sequence >= std::min(until, sealed() + 1));
       }
     }
   }
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(got[i], expected_log(*all_[i], first, passes[i].next()));
-    // Passes that begin anywhere, and leave out what is old.
+    // To the end, as some have stopped within a row.
+    batch_builder rest{{}};
+    ASSERT_EQ(ok(merge(passes[i], sealed() + 1, rest)), sealed_outcome::done);
+    for (auto& r : seen(rest.finish())) got[i].push_back(std::move(r));
+    EXPECT_EQ(got[i], expected_log(*all_[i], first, sealed() + 1));
+    // Passes that begin anywhere.
     for (int k = 0; k < 10; ++k) {
       const std::uint64_t from = below(sealed() + 2);
-      const std::int64_t time =
-          998 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(time_ - 995)));
-      sealed_merge pass{from};
+      auto pass = pass_from(*all_[i], from);
       std::vector<seen_record> all;
-      while (pass.next() <= sealed()) {
+      while (pass.sequence <= sealed()) {
         batch_builder batch{limits()};
-        ASSERT_EQ(ok(pass.read(*all_[i], sealed() + 1, time, batch)), sealed_outcome::done);
+        ASSERT_EQ(ok(merge(pass, sealed() + 1, batch)), sealed_outcome::done);
         const auto some = seen(batch.finish());
         all.insert(all.end(), some.begin(), some.end());
       }
-      ASSERT_EQ(all, expected_log(*all_[i], from, sealed() + 1, time)) << "from " << from << " time " << time;
+      ASSERT_EQ(all, expected_log(*all_[i], from, sealed() + 1)) << "from " << from;
     }
   }
 }

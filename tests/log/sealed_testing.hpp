@@ -81,11 +81,10 @@ class sealed_fixture : public journal_fixture {
   }
   /// What is to be read of all partitions, of rows `from` up to, not including, `until`.
   [[nodiscard]] std::vector<seen_record> expected_log(const log_state& log, std::uint64_t from,
-                                                      std::uint64_t until,
-                                                      std::int64_t not_before = INT64_MIN) const {
+                                                      std::uint64_t until) const {
     std::vector<seen_record> all;
     for (const auto& m : model(log)) {
-      if (m.sequence >= from && m.sequence < until && m.record.time >= not_before) all.push_back(m.record);
+      if (m.sequence >= from && m.sequence < until) all.push_back(m.record);
     }
     return all;
   }

@@ -24,7 +24,8 @@ class Sealer : public sealed_fixture {
     for (const auto& part : log.sealed(partition)) {
       std::uint64_t from = part.where.base_offset;
       batch_builder batch{{}};
-      EXPECT_EQ(ok(read_part(log, part, from, batch)), sealed_outcome::done);
+      std::uint64_t behind_damage = 0;
+      EXPECT_EQ(ok(read_part(log, part, from, UINT64_MAX, batch, true, behind_damage)), sealed_outcome::done);
       EXPECT_EQ(from, part.where.end_offset);
       const auto some = seen(batch.finish());
       all.insert(all.end(), some.begin(), some.end());
@@ -451,7 +452,8 @@ class RandomSealing : public random_sealed_fixture {
     for (const auto& part : log.sealed(partition)) {
       std::uint64_t from = 0;
       batch_builder batch{{}};
-      EXPECT_EQ(ok(read_part(log, part, from, batch)), sealed_outcome::done);
+      std::uint64_t behind_damage = 0;
+      EXPECT_EQ(ok(read_part(log, part, from, UINT64_MAX, batch, true, behind_damage)), sealed_outcome::done);
       const auto some = seen(batch.finish());
       all.insert(all.end(), some.begin(), some.end());
     }
