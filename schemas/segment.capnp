@@ -9,7 +9,8 @@ struct Segment {
   sequenceLast @1 :UInt64;
   created @2 :Int64;          # microseconds since 1970
   fileBytes @3 :UInt64;
-  parts @4 :List(Part);       # sorted by log and partition
+  parts @4 :List(Part);       # sorted by log, partition and offset
+  generation @5 :UInt32;      # how often its records have been written anew to be merged
 
   struct Part {
     log @0 :UInt32;

@@ -246,6 +246,7 @@ result<void> core::load_logs(const storage::catalog& found) {
     log::log_state& log = topics_by_id_.at(entry.id)->state;
     const std::lock_guard guard{log.mutex()};
     log.set_begins(entry.begins);
+    log.set_compacted(entry.compacted);
   }
   const bool all_needed =
       std::all_of(found.segments.begin(), found.segments.end(), [this](const auto& segment) {
@@ -601,10 +602,24 @@ void core::add_sealed(const std::vector<storage::segment_entry>& segments,
   journal_bytes_ -= bytes;
 }
 
-void core::remove_segments(const std::vector<std::uint32_t>& ids) {
-  segments_.remove(ids);
+void core::replace_segments(const std::vector<std::uint32_t>& old,
+                            const std::vector<storage::segment_entry>& segments,
+                            const std::vector<std::shared_ptr<const storage::segment_file>>& files) {
+  std::vector<log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  segments_.replace(old, segments, files, logs);
+  for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  note_dropped(old);
+}
+
+void core::note_dropped(const std::vector<std::uint32_t>& ids) {
   const std::lock_guard guard{dropped_mutex_};
   for (const std::uint32_t id : ids) dropped_.push_back(log::segment_path(store_->segments, id));
+}
+
+void core::remove_segments(const std::vector<std::uint32_t>& ids) {
+  segments_.remove(ids);
+  note_dropped(ids);
 }
 
 std::vector<std::filesystem::path> core::take_dropped() {

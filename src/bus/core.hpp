@@ -227,11 +227,15 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void add_sealed(const std::vector<storage::segment_entry>& segments,
                   const std::vector<std::shared_ptr<const storage::segment_file>>& files,
                   std::uint64_t sequence_last, std::uint64_t bytes);
+  /// Takes over what has been written anew; `files` as for `segment_set::add`.
+  void replace_segments(const std::vector<std::uint32_t>& old,
+                        const std::vector<storage::segment_entry>& segments,
+                        const std::vector<std::shared_ptr<const storage::segment_file>>& files);
   /// Forgets segments that the catalogue does not name any more.
   void remove_segments(const std::vector<std::uint32_t>& ids);
   /// The files of segments that have been forgotten since this was last asked.
   [[nodiscard]] std::vector<std::filesystem::path> take_dropped();
-  /// The segments in the catalogue. For intents, in `execute`.
+  /// The segments in the catalogue.
   [[nodiscard]] const segment_set& segments() const noexcept { return segments_; }
   /// The time of the bus, in microseconds since 1970.
   [[nodiscard]] std::int64_t bus_time() const;
@@ -251,6 +255,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<void> load_logs(const storage::catalog& found);
   [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
   void attempt(std::span<intent* const> group);
+  void note_dropped(const std::vector<std::uint32_t>& ids);
   [[nodiscard]] error classify_commit_failure(int code, std::uint64_t transaction_before);
   [[nodiscard]] result<void> note_deliveries();
 
@@ -274,7 +279,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::atomic<std::uint64_t> topics_version_{0};
   wake_list readers_;
 
-  segment_set segments_;  // the committing thread alone
+  segment_set segments_;
   std::atomic<std::uint64_t> next_sequence_{1};
   std::atomic<std::uint64_t> first_row_{1};
   std::atomic<std::uint64_t> sealed_{0};

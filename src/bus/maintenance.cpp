@@ -11,6 +11,7 @@
 
 #include "bus/core.hpp"
 #include "bus/retention.hpp"
+#include "bus/rewriting.hpp"
 #include "log/sealer.hpp"
 #include "storage/scratch_directory.hpp"
 
@@ -84,6 +85,11 @@ class prune_intent final : public intent {
 
 }  // namespace
 
+maintenance::maintenance(core& owner) : owner_{owner}, rewriting_{std::make_unique<rewriting>(owner)} {}
+maintenance::~maintenance() {
+  if (!abandoned_) stop();
+}
+
 result<void> maintenance::seal() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
@@ -150,20 +156,52 @@ result<void> maintenance::prune() {
 result<void> maintenance::retain() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
-  if (auto done = apply_retention(owner_, *access); !done) return done;
+  auto done = apply_retention(owner_, *access);
+  remove_dropped();
+  return done;
+}
+
+void maintenance::remove_dropped() {
   for (const auto& file : owner_.take_dropped()) {
     // One that cannot be deleted now is removed by the next opening.
     std::error_code ignored;
     if (!owner_.in_memory()) std::filesystem::remove(file, ignored);
   }
-  return {};
+}
+
+/// Writes segments anew until nothing is left to do, or something else is more urgent.
+result<void> maintenance::rewrite() {
+  const auto urgent = [this] {
+    {
+      const std::lock_guard guard{mutex_};
+      if (stopping_) return true;
+    }
+    return owner_.options().maintenance == maintenance_mode::background &&
+           owner_.journal_bytes() >= owner_.options().journal_bytes_seal;
+  };
+  for (;;) {
+    auto access = owner_.enter("maintain");
+    if (!access) return access.error();
+    auto did = rewriting_->run_some(*access, [this] {
+      const std::lock_guard guard{mutex_};
+      return stopping_;
+    });
+    remove_dropped();
+    if (!did) return did.error();
+    if (!*did) return {};
+    if (urgent()) {
+      wanted_->signal();
+      return {};
+    }
+  }
 }
 
 result<void> maintenance::run() {
   const std::lock_guard guard{working_};
   if (auto done = seal(); !done) return done;
   if (auto done = retain(); !done) return done;
-  return prune();
+  if (auto done = prune(); !done) return done;
+  return rewrite();
 }
 
 /// When retention by age is to be looked at again.

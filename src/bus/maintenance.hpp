@@ -17,14 +17,13 @@
 namespace levada {
 
 class core;
+class rewriting;
 
 /// Safe to share.
 class maintenance {
  public:
-  explicit maintenance(core& owner) noexcept : owner_{owner} {}
-  ~maintenance() {
-    if (!abandoned_) stop();
-  }
+  explicit maintenance(core& owner);
+  ~maintenance();
   /// Ends the thread, if there is one, and waits for it; wakes who waits for room.
   void stop();
   /// In a forked child, where the thread does not exist, and may have left any lock held.
@@ -45,10 +44,13 @@ class maintenance {
   [[nodiscard]] result<void> seal();
   [[nodiscard]] result<void> retain();
   [[nodiscard]] result<void> prune();
+  [[nodiscard]] result<void> rewrite();
+  void remove_dropped();
 
   core& owner_;
   bool abandoned_ = false;
-  std::mutex working_;  // held by whoever does the work
+  std::mutex working_;  // held by whoever does the work; guards `rewriting_`
+  std::unique_ptr<rewriting> rewriting_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -105,11 +105,12 @@ result<void> queue_consumer_state::fetch(const core::access& access) {
     }
     builder.limit_records(read + 1);
     std::uint64_t from = where.offset;
-    if (auto done = reader.read_partition(topic->state, where.partition, from, builder); !done) {
+    if (auto done = reader.read_partition(topic->state, where.partition, from, builder, where.offset + 1);
+        !done) {
       outcome = done.error();
       break;
     }
-    if (builder.records() == read || from != where.offset + 1) {
+    if (builder.records() == read) {
       outcome =
           error{errc::damaged, fmt::format("{}: entry {} names offset {}, which the log does not hold",
                                            operation("receive"), (*taken)[read].position, where.offset)};

@@ -18,9 +18,6 @@ namespace {
 /// Blocks of a queue that are looked at in one transaction.
 constexpr std::size_t slice_blocks = 256;
 
-/// The oldest offset to be kept, by partition.
-using beginnings = std::vector<std::uint64_t>;
-
 /// Raises beginnings, and drops segments of which nothing is left then.
 class raise_intent final : public intent {
  public:
@@ -44,16 +41,16 @@ class raise_intent final : public intent {
     }
     dropped_.clear();
     bool changed = !raised.empty();
-    for (const auto& [id, segment] : scope.owner().segments().all()) {
+    for (const auto& segment : scope.owner().segments().all()) {
       const bool needed = is_needed(segment->entry(), [&](std::uint32_t log, std::uint32_t partition) {
         const auto higher = raised.find(log);
         return higher != raised.end() ? std::optional{(*higher->second)[partition]}
                                       : scope.owner().begin_of(log, partition);
       });
       if (needed) continue;
-      dropped_.push_back(id);
+      dropped_.push_back(segment->entry().id);
       changed = true;
-      auto erased = scope.written(storage::erase_segment(scope.txn(), scope.tables(), id));
+      auto erased = scope.written(storage::erase_segment(scope.txn(), scope.tables(), segment->entry().id));
       if (!erased) return erased;
     }
     if (changed) ++scope.store().layout;
@@ -134,9 +131,9 @@ result<void> give_up_old(core& owner, const core::access& access, const log::log
   return {};
 }
 
-/// Lowers beginnings to the oldest message of the log that a queue still refers to.
-result<void> spare_referenced(core& owner, const core::access& access, std::uint32_t log,
-                              beginnings& begins) {
+/// Calls `each(reference)` for every message of a log that a queue still refers to.
+template <class Each>
+result<void> for_each_reference(core& owner, const core::access& access, std::uint32_t log, Each each) {
   for (const auto& queue : owner.all_queues()) {
     for (std::uint64_t next = 0;;) {
       auto txn = storage::read_transaction::begin(access.main().env());
@@ -153,14 +150,22 @@ result<void> spare_referenced(core& owner, const core::access& access, std::uint
         if (!*block) continue;
         for (std::size_t e = 0; e < (*block)->entries.size(); ++e) {
           const queue::reference& where = (*block)->entries[e];
-          if ((*block)->settled.test(e) || where.log != log || where.partition >= begins.size()) continue;
-          begins[where.partition] = std::min(begins[where.partition], where.offset);
+          if (!(*block)->settled.test(e) && where.log == log) each(where);
         }
       }
       if (ended) break;
     }
   }
   return {};
+}
+
+/// Lowers beginnings to the oldest message of the log that a queue still refers to.
+result<void> spare_referenced(core& owner, const core::access& access, std::uint32_t log,
+                              beginnings& begins) {
+  return for_each_reference(owner, access, log, [&](const queue::reference& where) {
+    if (where.partition >= begins.size()) return;
+    begins[where.partition] = std::min(begins[where.partition], where.offset);
+  });
 }
 
 }  // namespace
@@ -189,21 +194,49 @@ result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partit
   return owner.run(operation, raising);
 }
 
+result<beginnings> needless_before(core& owner, const core::access& access, const log::log_state& state) {
+  log_picture log{state};
+  give_up_parts(log);
+  if (auto done = give_up_old(owner, access, state, log); !done) return done.error();
+  return std::move(log.begins);
+}
+
+result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner, const core::access& access,
+                                                                  std::uint32_t log,
+                                                                  const beginnings& before) {
+  std::vector<std::vector<std::uint64_t>> found(before.size());
+  auto done = for_each_reference(owner, access, log, [&](const queue::reference& where) {
+    if (where.partition < before.size() && where.offset < before[where.partition]) {
+      found[where.partition].push_back(where.offset);
+    }
+  });
+  if (!done) return done.error();
+  for (auto& offsets : found) std::sort(offsets.begin(), offsets.end());
+  return found;
+}
+
 result<void> apply_retention(core& owner, const core::access& access) {
   std::vector<raise_intent::change> changes;
   for (const auto& topic : owner.all_topics()) {
-    log_picture log{topic->state};
-    const beginnings now = log.begins;
-    give_up_parts(log);
-    if (auto done = give_up_old(owner, access, topic->state, log); !done) return done;
-    if (log.begins == now) continue;
-    if (topic->bindings && !log.policy.force) {
-      auto spared = spare_referenced(owner, access, topic->state.id(), log.begins);
-      if (!spared) return spared;
-      for (std::size_t p = 0; p < now.size(); ++p) log.begins[p] = std::max(log.begins[p], now[p]);
-      if (log.begins == now) continue;
+    beginnings now;
+    for (std::uint32_t p = 0; p < topic->state.partitions(); ++p) now.push_back(topic->state.begin(p));
+    auto wanted = needless_before(owner, access, topic->state);
+    if (!wanted) return wanted.error();
+    const auto raised = [&] {
+      for (std::size_t p = 0; p < now.size(); ++p) (*wanted)[p] = std::max((*wanted)[p], now[p]);
+      return *wanted != now;
+    };
+    if (!raised()) continue;
+    bool force = false;
+    {
+      const std::shared_lock guard{topic->state.mutex()};
+      force = topic->state.policy().force;
     }
-    changes.push_back({topic, std::move(log.begins)});
+    if (topic->bindings && !force) {
+      if (auto spared = spare_referenced(owner, access, topic->state.id(), *wanted); !spared) return spared;
+      if (!raised()) continue;
+    }
+    changes.push_back({topic, std::move(*wanted)});
   }
   if (changes.empty() && !owner.take_sweep()) return {};
   raise_intent raising{std::move(changes)};

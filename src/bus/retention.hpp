@@ -4,10 +4,23 @@
 /// What logs give up: by policy, or because they are told to.
 
 #include <cstdint>
+#include <vector>
 
 #include "bus/core.hpp"
 
 namespace levada {
+
+/// The oldest offset to be kept, by partition.
+using beginnings = std::vector<std::uint64_t>;
+
+/// Where a log would begin if its limits alone decided, and no queue's references.
+[[nodiscard]] result<beginnings> needless_before(core& owner, const core::access& access,
+                                                 const log::log_state& log);
+/// The offsets before `before`, by partition and sorted, that queues still refer to.
+[[nodiscard]] result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner,
+                                                                                const core::access& access,
+                                                                                std::uint32_t log,
+                                                                                const beginnings& before);
 
 /// Raises the beginning of a partition. Fails with `unknown_topic`, `unknown_partition` or
 /// `offset_out_of_range`.

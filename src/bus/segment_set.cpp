@@ -12,7 +12,7 @@
 namespace levada {
 namespace {
 
-/// Parts by the log that they belong to, in the order of their rows.
+/// Parts by the log that they belong to, in the order of their offsets.
 std::map<std::uint32_t, std::vector<log::sealed_part>> by_log(
     const std::vector<std::shared_ptr<const log::sealed_segment>>& segments) {
   std::map<std::uint32_t, std::vector<log::sealed_part>> parts;
@@ -21,7 +21,7 @@ std::map<std::uint32_t, std::vector<log::sealed_part>> by_log(
   }
   for (auto& [log, all] : parts) {
     std::sort(all.begin(), all.end(), [](const log::sealed_part& a, const log::sealed_part& b) {
-      return a.where.sequence_first < b.where.sequence_first;
+      return a.where.base_offset < b.where.base_offset;
     });
   }
   return parts;
@@ -54,6 +54,7 @@ std::shared_ptr<const log::sealed_segment> segment_set::note(
 void segment_set::load(const std::vector<storage::segment_entry>& entries, std::uint64_t sealed,
                        const std::vector<log::log_state*>& logs) {
   // Those that stay are kept, with the files that they have open.
+  std::unique_lock lock{mutex_};
   auto known = std::exchange(segments_, {});
   std::vector<std::shared_ptr<const log::sealed_segment>> segments;
   segments.reserve(entries.size());
@@ -61,6 +62,7 @@ void segment_set::load(const std::vector<storage::segment_entry>& entries, std::
     if (const auto found = known.find(entry.id); found != known.end()) segments_.insert(*found);
     segments.push_back(note(entry, nullptr));
   }
+  lock.unlock();
   hand_out(segments, sealed, logs, true);
 }
 
@@ -68,13 +70,57 @@ void segment_set::add(const std::vector<storage::segment_entry>& entries,
                       const std::vector<std::shared_ptr<const storage::segment_file>>& files,
                       std::uint64_t sealed, const std::vector<log::log_state*>& logs) {
   std::vector<std::shared_ptr<const log::sealed_segment>> segments;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    segments.push_back(note(entries[i], files.empty() ? nullptr : files[i]));
+  {
+    const std::lock_guard guard{mutex_};
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      segments.push_back(note(entries[i], files.empty() ? nullptr : files[i]));
+    }
   }
   hand_out(segments, sealed, logs, false);
 }
 
+void segment_set::replace(const std::vector<std::uint32_t>& old,
+                          const std::vector<storage::segment_entry>& entries,
+                          const std::vector<std::shared_ptr<const storage::segment_file>>& files,
+                          const std::vector<log::log_state*>& logs) {
+  std::vector<std::shared_ptr<const log::sealed_segment>> segments;
+  {
+    const std::lock_guard guard{mutex_};
+    for (const std::uint32_t id : old) segments_.erase(id);
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      segments.push_back(note(entries[i], files.empty() ? nullptr : files[i]));
+    }
+  }
+  auto parts = by_log(segments);
+  for (log::log_state* const log : logs) {
+    const std::lock_guard guard{log->mutex()};
+    const auto gone = [&old](const log::sealed_part& part) {
+      return std::find(old.begin(), old.end(), part.segment->entry().id) != old.end();
+    };
+    // A part whose offsets have all been removed meanwhile is nobody's.
+    std::erase_if(parts[log->id()], [log](const log::sealed_part& part) {
+      return part.where.end_offset <= log->begin(part.where.partition);
+    });
+    log->replace_sealed(gone, parts[log->id()]);
+  }
+}
+
+std::vector<std::shared_ptr<const log::sealed_segment>> segment_set::all() const {
+  const std::lock_guard guard{mutex_};
+  std::vector<std::shared_ptr<const log::sealed_segment>> found;
+  found.reserve(segments_.size());
+  for (const auto& [id, segment] : segments_) found.push_back(segment);
+  return found;
+}
+
+std::shared_ptr<const log::sealed_segment> segment_set::find(std::uint32_t id) const {
+  const std::lock_guard guard{mutex_};
+  const auto found = segments_.find(id);
+  return found == segments_.end() ? nullptr : found->second;
+}
+
 void segment_set::remove(const std::vector<std::uint32_t>& ids) {
+  const std::lock_guard guard{mutex_};
   for (const std::uint32_t id : ids) segments_.erase(id);
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -18,7 +19,7 @@
 
 namespace levada {
 
-/// Not safe to share; what it notes in logs is guarded by their mutexes.
+/// Safe to share; what it notes in logs is guarded by their mutexes.
 class segment_set {
  public:
   /// Finds a log by its id; null where it has been deleted.
@@ -35,19 +36,23 @@ class segment_set {
            const std::vector<std::shared_ptr<const storage::segment_file>>& files, std::uint64_t sealed,
            const std::vector<log::log_state*>& logs);
 
+  /// Puts new segments in the place of others, which hold the same records or some of them.
+  void replace(const std::vector<std::uint32_t>& old, const std::vector<storage::segment_entry>& entries,
+               const std::vector<std::shared_ptr<const storage::segment_file>>& files,
+               const std::vector<log::log_state*>& logs);
   /// Forgets segments, of which no log has a part any more.
   void remove(const std::vector<std::uint32_t>& ids);
 
-  [[nodiscard]] const std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>>& all()
-      const noexcept {
-    return segments_;
-  }
+  [[nodiscard]] std::vector<std::shared_ptr<const log::sealed_segment>> all() const;
+  /// Null where there is no such segment.
+  [[nodiscard]] std::shared_ptr<const log::sealed_segment> find(std::uint32_t id) const;
 
  private:
   [[nodiscard]] std::shared_ptr<const log::sealed_segment> note(
       const storage::segment_entry& entry, std::shared_ptr<const storage::segment_file> file);
 
   const std::shared_ptr<log::segment_cache> cache_;
+  mutable std::mutex mutex_;  // guards what follows
   std::map<std::uint32_t, std::shared_ptr<const log::sealed_segment>> segments_;
 };
 

@@ -91,6 +91,22 @@ class log_state {
   void set_begins(const std::vector<std::uint64_t>& offsets) {
     for (std::size_t p = 0; p < offsets.size(); ++p) set_begin(static_cast<std::uint32_t>(p), offsets[p]);
   }
+  /// The offset up to which a partition has been compacted.
+  [[nodiscard]] std::uint64_t compacted(std::uint32_t partition) const noexcept {
+    return partition < compacted_.size() ? compacted_[partition] : 0;
+  }
+  void set_compacted(std::vector<std::uint64_t> offsets) { compacted_ = std::move(offsets); }
+  /// Puts parts in the place of those for which `gone(part)` holds: the same offsets, or some of them.
+  template <class Predicate>
+  void replace_sealed(Predicate gone, const std::vector<sealed_part>& parts) {
+    drop_sealed(gone);
+    for (const auto& part : parts) partitions_[part.where.partition].sealed.push_back(part);
+    for (partition_state& p : partitions_) {
+      std::sort(p.sealed.begin(), p.sealed.end(), [](const sealed_part& a, const sealed_part& b) {
+        return a.where.base_offset < b.where.base_offset;
+      });
+    }
+  }
   /// Forgets the parts for which `gone(part)` holds.
   template <class Predicate>
   void drop_sealed(Predicate gone) {
@@ -142,6 +158,7 @@ class log_state {
   std::vector<partition_state> partitions_;
   std::uint64_t sealed_through_ = 0;
   storage::log_policy policy_;
+  std::vector<std::uint64_t> compacted_;
   std::atomic<bool> deleted_{false};
 };
 

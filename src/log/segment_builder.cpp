@@ -142,8 +142,8 @@ result<segment_builder*> new_segments::segment_of(std::uint32_t group) {
       o.bytes_max);
   if (!writer) return writer.error();
   current_[group] = builders_.size();
-  return &builders_.emplace_back(std::move(*writer),
-                                 storage::segment_entry{id, o.sequence_first, o.sequence_last, o.now, 0, {}});
+  storage::segment_entry entry{id, o.sequence_first, o.sequence_last, o.now, 0, {}, o.generation};
+  return &builders_.emplace_back(std::move(*writer), std::move(entry));
 }
 
 result<std::vector<storage::segment_entry>> new_segments::finish() {

@@ -92,6 +92,8 @@ class new_segments {
     std::uint64_t bytes_max = 0;
     /// The time to record, in microseconds since 1970.
     std::int64_t now = 0;
+    /// How often the records have been written anew.
+    std::uint32_t generation = 0;
     /// Whether files and names are to be durable at the end.
     bool sync = true;
   };

@@ -96,6 +96,7 @@ segment_entry decode(std::uint32_t id, schema::Segment::Reader r) {
                        p.getBytes(), p.getSequenceFirst(), p.getSequenceLast(), p.getTimeMax(),
                        p.getSparse()});
   }
+  s.generation = r.getGeneration();
   return s;
 }
 
@@ -261,6 +262,7 @@ result<void> put(write_transaction& txn, const main_tables& tables, const segmen
                                           b.setSequenceLast(entry.sequence_last);
                                           b.setCreated(entry.created);
                                           b.setFileBytes(entry.file_bytes);
+                                          b.setGeneration(entry.generation);
                                           auto parts = b.initParts(narrow(entry.parts.size()));
                                           for (std::size_t i = 0; i < entry.parts.size(); ++i) {
                                             const auto& from = entry.parts[i];

@@ -105,7 +105,9 @@ struct segment_entry {
   std::uint64_t sequence_last = 0;
   std::int64_t created = 0;
   std::uint64_t file_bytes = 0;
-  std::vector<part> parts;  ///< sorted by log and partition
+  std::vector<part> parts;  ///< sorted by log, partition and offset
+  /// How often its records have been written anew to be merged.
+  std::uint32_t generation = 0;
 };
 
 /// The whole catalogue.
