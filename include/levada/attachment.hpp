@@ -25,12 +25,16 @@ struct attach_options {
   /// Address space to reserve for the main file; must be at least the size that file grows to. Default: 64
   /// GiB.
   std::size_t map_bytes_max = std::size_t{64} << 30;
+  /// As `bus_options::boot_id`. Default: the kernel's.
+  std::string boot_id = {};
 };
 
 /// A read-only view of a store that another process may own and write at the same time. It copies what it
 /// reads in short transactions, sees committed records only, writes no data, and is no member of any group.
 ///
-/// Refused with `store_in_use` in the process that owns the store: use the bus there. Move-only; one object
+/// Refused with `store_in_use` in the process that owns the store: use the bus there. Refused with
+/// `recovery_needed` where the system went down while the store was written in `checkpointed` mode and nobody
+/// has opened it since. Move-only; one object
 /// may be used from several threads.
 class LEVADA_EXPORT attachment {
  public:

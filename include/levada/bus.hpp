@@ -131,6 +131,12 @@ class LEVADA_EXPORT bus {
 
   // Upkeep
 
+  /// Returns when everything that calls have done before it survives power loss: at once, except in the
+  /// `checkpointed` mode, where it makes a checkpoint. Fails with `failed` or `io_error`.
+  result<void> sync();
+  [[nodiscard]] bus_health health() const;
+  [[nodiscard]] result<bus_stats> stats() const;
+
   /// Does all maintenance that is due, in the calling thread: moves records into segments once the journal
   /// holds `bus_options::journal_bytes_seal`, applies retention, and gives back the space of what has been
   /// removed. Other threads

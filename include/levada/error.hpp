@@ -58,6 +58,9 @@ enum class errc : int {
   insecure_directory = 26,
   /// The path lies on a network file system, where LMDB's locks and memory map do not work.
   network_filesystem = 27,
+  /// The system went down while the store was written in `checkpointed` mode: its owner must open it first,
+  /// which takes it back to its last checkpoint.
+  recovery_needed = 28,
 
   /// The file system, a quota or a file-size limit has no room. Nothing was written; retry when room is made.
   disk_full = 30,

@@ -3,6 +3,7 @@
 /// @file
 /// What a bus and an attachment tell about the objects in a store. Snapshots: plain values, as of one commit.
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -81,6 +82,33 @@ struct binding_info {
   std::string queue;
   /// The routing key or pattern.
   std::string key;
+};
+
+/// Whether a bus can be written to.
+struct bus_health {
+  /// False once a commit or a checkpoint has failed in flight: reads go on, writes are refused until the
+  /// store is opened anew.
+  bool writable = true;
+  /// Why not; empty while it can be written to.
+  std::string reason;
+};
+
+/// What a bus tells of itself, of one moment.
+struct bus_stats {
+  /// Whether the durability mode is `checkpointed`.
+  bool checkpointed = false;
+  /// When the state was committed that power loss would take the store back to; nothing where acknowledged
+  /// means durable, or, in memory, nothing is.
+  std::optional<timestamp> last_checkpoint;
+  /// How much would be lost: the time since the oldest commit that is behind the last checkpoint; zero where
+  /// there is none.
+  std::chrono::milliseconds loss_window{0};
+  /// Bytes of rows in the journal that are not sealed yet.
+  std::uint64_t journal_bytes = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t segment_bytes = 0;
+  /// Grows each time the store is taken back to a checkpoint.
+  std::uint32_t epoch = 0;
 };
 
 /// Something that does not hold together, found by `check_store`.

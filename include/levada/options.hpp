@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ class logger;
 namespace levada {
 
 class clock;
+class error;
 
 /// Who moves records from the journal into segments, and removes what retention gives up.
 enum class maintenance_mode : std::uint8_t {
@@ -31,7 +33,21 @@ enum class maintenance_mode : std::uint8_t {
   on_call,
 };
 
-/// How a bus is opened. Nothing here reaches the disk.
+/// Durability: what a call has done when it returns survives power loss. Two flushes a commit, shared by all
+/// that are waiting.
+struct synced {};
+/// Durability: what a call has done when it returns survives the death of the process. When the system goes
+/// down, the store opens intact as of its last checkpoint: what came after it is lost, so at most `interval`
+/// and the time that one checkpoint takes; what was read of it by other programs may then never have been. A
+/// checkpoint is also made after 64 MiB, and publishers wait for it at 256 MiB. See `bus::sync`.
+///
+/// That the system went down is told by the kernel's boot id; see `bus_options::boot_id`.
+struct checkpointed {
+  /// Default: 1 s. At least 1 ms.
+  std::chrono::milliseconds interval = std::chrono::seconds{1};
+};
+
+/// How a bus is opened. Of this only the bytes that it writes reach the disk.
 struct bus_options {
   /// Make the store when the path does not exist or is an empty directory. Default: yes.
   bool create = true;
@@ -54,6 +70,16 @@ struct bus_options {
   std::size_t journal_bytes_max = std::size_t{256} << 20;
   /// Bytes of rows from which on a topic gets segments of its own; others share them. Default: 4 MiB.
   std::size_t segment_bytes_min = std::size_t{4} << 20;
+  /// What is certain when a call returns. May differ from opening to opening. An in-memory bus keeps nothing
+  /// in any case. Default: `synced`.
+  std::variant<synced, checkpointed> durability = synced{};
+  /// What names this run of the system: when it differs from the one in which a store was written in
+  /// `checkpointed` mode, the store is taken back to its last checkpoint. At most 63 bytes. Containers that
+  /// outlive a crash of their host but report another id need one of their own here. Default: the kernel's.
+  std::string boot_id = {};
+  /// Called once, from the thread that noticed, when a commit or a checkpoint has failed in flight and the
+  /// bus refuses further writes; must not call the bus. Default: none.
+  std::function<void(const error&)> on_failure = nullptr;
   /// Source of all time. Default: the operating system's clocks.
   std::shared_ptr<levada::clock> clock = nullptr;
   /// Receives what an operator should know: opening, recovery, failure. Nothing per record. Default: none.

@@ -183,7 +183,7 @@ attachment& attachment::operator=(attachment&&) noexcept = default;
 attachment::~attachment() = default;
 
 result<attachment> attachment::open(const std::filesystem::path& directory, const attach_options& options) {
-  auto store = storage::attach_store(directory, options.map_bytes_max);
+  auto store = storage::attach_store(directory, {options.map_bytes_max, options.boot_id});
   if (!store) return store.error();
   auto self = std::make_shared<impl>(std::move(*store), directory);
   if (auto known = self->refresh(); !known) return known.error();

@@ -30,6 +30,17 @@ result<void> check_options(const bus_options& options) {
                  fmt::format("open store: journal_bytes_max is {}, less than journal_bytes_seal, {}",
                              options.journal_bytes_max, options.journal_bytes_seal)};
   }
+  if (const auto* const mode = std::get_if<checkpointed>(&options.durability);
+      mode != nullptr && mode->interval.count() < 1) {
+    return error{
+        errc::invalid_argument,
+        fmt::format("open store: a checkpoint interval of {} ms, the least is 1", mode->interval.count())};
+  }
+  if (options.boot_id.size() > storage::boot_id_bytes_max ||
+      options.boot_id.find('\0') != std::string::npos) {
+    return error{errc::invalid_argument, fmt::format("open store: boot_id has {} bytes, the limit is {}",
+                                                     options.boot_id.size(), storage::boot_id_bytes_max)};
+  }
   if (options.map_bytes_max < map_bytes_min) {
     return error{errc::invalid_argument, fmt::format("open store: map_bytes_max is {}, the least is {}",
                                                      options.map_bytes_max, map_bytes_min)};
@@ -224,8 +235,10 @@ result<bus> bus::open(const std::filesystem::path& directory, const bus_options&
   bus_options effective = options;
   if (!effective.clock) effective.clock = clock::system();
   const std::int64_t now = effective.clock->wall().time_since_epoch().count();
-  return impl::start(storage::open_store(directory, {options.create, options.map_bytes_max, now}),
-                     std::move(effective), directory.string());
+  storage::store_options how{options.create, options.map_bytes_max, now};
+  how.checkpointed = std::holds_alternative<checkpointed>(options.durability);
+  if (!options.boot_id.empty()) how.boot_id = options.boot_id;
+  return impl::start(storage::open_store(directory, how), std::move(effective), directory.string());
 }
 
 result<bus> bus::open_in_memory(const bus_options& options) {
@@ -466,6 +479,18 @@ result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer
 }
 
 // Upkeep
+
+result<void> bus::sync() {
+  return impl_->owner->sync();
+}
+
+bus_health bus::health() const {
+  return impl_->owner->health();
+}
+
+result<bus_stats> bus::stats() const {
+  return impl_->owner->stats();
+}
 
 result<void> bus::maintain() {
   if (auto entered = impl_->owner->enter("maintain"); !entered) return entered.error();

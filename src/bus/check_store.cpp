@@ -343,7 +343,7 @@ result<check_report> check_store(const std::filesystem::path& directory, const a
   if (!walked->problems.empty()) {
     const auto now = storage::check_main_file(data_file);
     if (now && now->transaction != shape->transaction) {
-      auto attached = storage::attach_store(directory, options.map_bytes_max);
+      auto attached = storage::attach_store(directory, {options.map_bytes_max, options.boot_id});
       if (!attached) return attached.error();
       store.emplace(std::move(*attached));
       walked = walk_pinned(store->main.env(), data_file);
@@ -354,7 +354,7 @@ result<check_report> check_store(const std::filesystem::path& directory, const a
   report.problems = std::move(walked->problems);
   if (!report.problems.empty()) return report;
   if (!store) {
-    auto attached = storage::attach_store(directory, options.map_bytes_max);
+    auto attached = storage::attach_store(directory, {options.map_bytes_max, options.boot_id});
     if (!attached) return attached.error();
     store.emplace(std::move(*attached));
   }

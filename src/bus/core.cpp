@@ -173,11 +173,16 @@ core::core(storage::owned_store store, storage::fork_guard guard, bus_options op
       options_{std::move(options)},
       store_name_{std::move(store_name)},
       commits_{*this, options_.pending_bytes_max},
-      segments_{std::make_shared<log::segment_cache>(store_->segments, segments_open_max, true)} {}
+      segments_{std::make_shared<log::segment_cache>(store_->segments, segments_open_max, true)} {
+  if (!store_->checkpoints) return;
+  checkpointer_ = std::make_unique<checkpointer>(*this, *store_->checkpoints,
+                                                 std::get<checkpointed>(options_.durability));
+}
 
 core::~core() {
   if (fork_guard_.forked()) {
     maintenance_.abandon();
+    if (checkpointer_) checkpointer_->abandon();
     // Closing LMDB here would clear the reader slots of the process that this one was forked from.
     static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose
     return;
@@ -207,6 +212,7 @@ result<void> core::load() {
     found = std::move(*all);
   }
   store_entry_ = found.store;
+  epoch_ = found.store.epoch;
   if (auto known = load_logs(found); !known) return known;
   wall_at_open_ = time().wall().time_since_epoch().count();
   steady_at_open_ = time().steady();
@@ -225,6 +231,7 @@ result<void> core::load() {
       if (auto loaded = queue->state.load(*txn, store_->main.tables()); !loaded) return loaded;
     }
   }
+  if (auto begun = begin_epoch(); !begun) return begun;
   if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
   const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
                                 [](const auto& log) { return log.policy.retention_milliseconds > 0; });
@@ -235,6 +242,26 @@ result<void> core::load() {
                           store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
   }
   return {};
+}
+
+/// Leaves what an opening in another durability mode, or a crash, has left behind.
+result<void> core::begin_epoch() {
+  if (store_->restored) {
+    simple_intent growing{[](commit_scope& scope) -> result<void> {
+                            ++scope.store().epoch;
+                            return {};
+                          },
+                          nothing_to_apply};
+    if (auto done = commits_.run(growing); !done) return done;
+    if (options_.logger) {
+      options_.logger->warn("levada: the system went down; '{}' is back at its last checkpoint, epoch {}",
+                            store_name_, store_entry_.epoch);
+    }
+  }
+  if (in_memory()) return {};
+  // A second crash must not take the new epoch away from whoever has seen it.
+  if (checkpointer_) return store_->restored ? checkpointer_->run() : result<void>{};
+  return storage::end_checkpoints(store_->main, main_directory());
 }
 
 result<void> core::load_logs(const storage::catalog& found) {
@@ -369,6 +396,12 @@ result<void> core::run(std::string_view operation, intent& i) {
                                                     operation, journal_bytes(), room.error().message())};
     }
   }
+  if (checkpointer_ && i.cost() > 0 && checkpointer_->full()) {
+    if (auto room = checkpointer_->wait_for_room(); !room) {
+      return error{room.error().code(),
+                   fmt::format("{}: waiting for a checkpoint: {}", operation, room.error().message())};
+    }
+  }
   auto entered = enter(operation);
   if (!entered) return entered.error();
   return run(*entered, operation, i);
@@ -462,6 +495,7 @@ void core::attempt(std::span<intent* const> group) {
   }
   time_floor_ = scope.now();
   if (scope.store_) store_entry_ = *scope.store_;
+  epoch_ = store_entry_.epoch;
   for (intent* const i : executed) {
     set_outcome(*i, {});
     i->applied(scope);
@@ -470,9 +504,13 @@ void core::attempt(std::span<intent* const> group) {
     scope.publish();
   } catch (const std::bad_alloc&) {
     // It is stored, but memory could not follow: only a new opening brings the two together again.
-    failed_ = true;
-    for (intent* const i : executed) set_outcome(*i, error{errc::outcome_unknown, "commit: out of memory"});
+    const error why{errc::outcome_unknown, "commit: out of memory"};
+    fail(why);
+    for (intent* const i : executed) set_outcome(*i, why);
     return;
+  }
+  if (checkpointer_ && store_->main.env().last_transaction() != transaction_before) {
+    checkpointer_->committed(scope.bytes_appended_);
   }
   if (store_->signal) store_->signal->announce();
 }
@@ -490,10 +528,53 @@ error core::classify_commit_failure(int code, std::uint64_t transaction_before) 
   }
   // Refused before anything was written.
   if (!meta_written && (e == errc::store_full || e == errc::out_of_resources)) return e;
-  failed_ = true;
-  if (options_.logger)
-    options_.logger->critical("levada: {}; writing is refused until it is opened anew", e.message());
+  fail(e);
   return {errc::outcome_unknown, e.message()};
+}
+
+void core::fail(const error& why) noexcept {
+  {
+    const std::lock_guard guard{failure_mutex_};
+    if (failed_.exchange(true)) return;
+    failure_ = why.message();
+  }
+  if (options_.logger)
+    options_.logger->critical("levada: {}; writing is refused until it is opened anew", why.message());
+  if (options_.on_failure) options_.on_failure(why);
+}
+
+bus_health core::health() const {
+  const std::lock_guard guard{failure_mutex_};
+  return {!failed_, failure_};
+}
+
+result<void> core::sync() {
+  // Not held: a checkpoint enters by itself.
+  if (auto entered = enter("sync"); !entered) return entered.error();
+  if (failed_) {
+    return error{errc::failed,
+                 fmt::format("sync: an earlier commit to '{}' failed; open it anew", store_name_)};
+  }
+  return checkpointer_ ? checkpointer_->run() : result<void>{};
+}
+
+result<bus_stats> core::stats() const {
+  auto entered = enter("stats");
+  if (!entered) return entered.error();
+  bus_stats s;
+  s.journal_bytes = journal_bytes();
+  for (const auto& segment : segments_.all()) {
+    ++s.segments;
+    s.segment_bytes += segment->entry().file_bytes;
+  }
+  s.epoch = epoch_;
+  if (!checkpointer_) return s;
+  s.checkpointed = true;
+  s.last_checkpoint = log::to_time(checkpointer_->last_time());
+  if (const auto first = checkpointer_->first_unsafe()) {
+    s.loss_window = std::chrono::ceil<std::chrono::milliseconds>(time().steady() - *first);
+  }
+  return s;
 }
 
 // Names
@@ -717,6 +798,7 @@ result<void> core::note_deliveries() {
 result<void> core::close() {
   if (closed_.exchange(true)) return {};
   maintenance_.stop();
+  if (checkpointer_) checkpointer_->stop();
   // From here on nothing new enters; wake who waits, and wait for who is inside.
   {
     const std::shared_lock guard{names_};
@@ -747,6 +829,15 @@ result<void> core::close() {
     for (const std::uint32_t id : anonymous) remove_queue(id);
     if (auto cleared = clear_earlier_owner(stale); noted && !cleared) noted = cleared;
   }
+  if (checkpointer_ && !failed_) {
+    auto finished = checkpointer_->finish();
+    if (noted && !finished) noted = finished;
+    for (const auto& file : take_dropped()) {
+      std::error_code ignored;
+      if (finished) std::filesystem::remove(file, ignored);
+    }
+  }
+  checkpointer_.reset();
   if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
   store_.reset();
   return noted;

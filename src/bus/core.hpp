@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/checkpointer.hpp"
 #include "bus/group_commit.hpp"
 #include "bus/maintenance.hpp"
 #include "bus/segment_set.hpp"
@@ -30,6 +31,7 @@
 
 #include <levada/clock.hpp>
 #include <levada/error.hpp>
+#include <levada/inspect.hpp>
 #include <levada/options.hpp>
 
 namespace levada {
@@ -209,6 +211,18 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
     return next_segment_.load(std::memory_order_acquire);
   }
   [[nodiscard]] const std::filesystem::path& segments_directory() const noexcept { return store_->segments; }
+  [[nodiscard]] std::filesystem::path main_directory() const {
+    return store_->segments.parent_path() / storage::main_directory_name;
+  }
+  [[nodiscard]] storage::main_environment& main() noexcept { return store_->main; }
+  /// Whether files may be deleted only after a checkpoint.
+  [[nodiscard]] bool has_checkpoints() const noexcept { return checkpointer_ != nullptr; }
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
+  /// Refuses writing from now on.
+  void fail(const error& why) noexcept;
+  [[nodiscard]] bus_health health() const;
+  [[nodiscard]] result<bus_stats> stats() const;
+  [[nodiscard]] result<void> sync();
   [[nodiscard]] bool in_memory() const noexcept { return !store_->lock; }
   [[nodiscard]] levada::maintenance& upkeep() noexcept { return maintenance_; }
   [[nodiscard]] std::uint64_t next_member_number() noexcept { return ++member_number_; }
@@ -252,6 +266,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   friend class commit_scope;
 
   [[nodiscard]] result<void> load();
+  [[nodiscard]] result<void> begin_epoch();
   [[nodiscard]] result<void> load_logs(const storage::catalog& found);
   [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
   void attempt(std::span<intent* const> group);
@@ -267,6 +282,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   mutable std::shared_mutex life_;  // shared: the store is in use; unique: it is being given up
   std::atomic<bool> closed_{false};
   std::atomic<bool> failed_{false};
+  mutable std::mutex failure_mutex_;
+  std::string failure_;  // why
+  std::atomic<std::uint32_t> epoch_{0};
   group_commit commits_;
 
   mutable std::shared_mutex names_;  // guards the maps below; changed by the committing thread alone
@@ -294,6 +312,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   clock::steady_time steady_at_open_{};
   storage::store_entry store_entry_;  // the committing thread alone
   maintenance maintenance_{*this};
+  std::unique_ptr<checkpointer> checkpointer_;  // where the durability mode has checkpoints
 };
 
 }  // namespace levada

@@ -45,6 +45,8 @@ const char* sentence(errc e) noexcept {
       return "the directory is not this user's alone";
     case errc::network_filesystem:
       return "the store lies on a network file system";
+    case errc::recovery_needed:
+      return "the store's owner must open it first, as the system went down";
     case errc::disk_full:
       return "the disk is full";
     case errc::store_full:

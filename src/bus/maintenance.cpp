@@ -162,6 +162,7 @@ result<void> maintenance::retain() {
 }
 
 void maintenance::remove_dropped() {
+  if (owner_.has_checkpoints()) return;  // its checkpoint may still name them
   for (const auto& file : owner_.take_dropped()) {
     // One that cannot be deleted now is removed by the next opening.
     std::error_code ignored;

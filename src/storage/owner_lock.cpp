@@ -9,13 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
 
 #include "storage/catalog.hpp"
+#include "storage/checkpointing.hpp"
 #include "storage/errors.hpp"
 
 namespace levada::storage {
@@ -62,15 +62,9 @@ struct flock whole_file() noexcept {
   return range;
 }
 
-std::string boot_id() {
-  std::ifstream in{"/proc/sys/kernel/random/boot_id"};
-  std::string id;
-  std::getline(in, id);
-  return id.empty() ? "unknown" : id;
-}
-
 std::string lock_text() {
-  std::string text = fmt::format("{}{}\npid {}\nboot {}\n", magic, format_version, ::getpid(), boot_id());
+  std::string text =
+      fmt::format("{}{}\npid {}\nboot {}\n", magic, format_version, ::getpid(), system_boot_id());
   text.resize(lock_file_bytes, '\n');
   return text;
 }

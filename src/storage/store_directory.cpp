@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* main_name = "main";
 constexpr const char* signal_name = "signal";
 constexpr const char* segments_name = "segments";
 constexpr const char* other_directories[] = {segments_name, "jobs"};
@@ -52,7 +51,7 @@ result<main_environment> create_main(const fs::path& directory, const store_opti
 }
 
 result<void> fill(const fs::path& directory, const store_options& options) {
-  if (auto main = create_main(directory / main_name, options, false); !main) return main.error();
+  if (auto main = create_main(directory / main_directory_name, options, false); !main) return main.error();
   for (const char* name : other_directories) {
     const fs::path path = directory / name;
     if (::mkdir(path.c_str(), 0700) != 0) return system_error(errno, "create directory", path);
@@ -60,8 +59,8 @@ result<void> fill(const fs::path& directory, const store_options& options) {
   }
   if (auto made = signal_page::create(directory / signal_name); !made) return made;
   if (auto made = owner_lock::create(directory); !made) return made;
-  if (auto synced = sync_path(directory / main_name / "data.mdb", 0); !synced) return synced;
-  if (auto synced = sync_path(directory / main_name, O_DIRECTORY); !synced) return synced;
+  if (auto synced = sync_path(directory / main_directory_name / "data.mdb", 0); !synced) return synced;
+  if (auto synced = sync_path(directory / main_directory_name, O_DIRECTORY); !synced) return synced;
   return sync_path(directory, O_DIRECTORY);
 }
 
@@ -192,15 +191,26 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
   if (!lock) return lock.error();
   auto signal = signal_page::open(directory / signal_name);
   if (!signal) return signal.error();
-  auto main = main_environment::open(directory / main_name, {.map_bytes = options.map_bytes});
+  const fs::path main_directory = directory / main_directory_name;
+  auto restored = restore(main_directory, options.boot_id);
+  if (!restored) return restored.error();
+  auto main = main_environment::open(main_directory,
+                                     {.map_bytes = options.map_bytes, .no_sync = options.checkpointed});
   if (!main) return main.error();
-  return owned_store{std::move(*lock), std::move(*signal), std::move(*main), directory / segments_name};
+  owned_store store{std::move(*lock), std::move(*signal), std::move(*main), directory / segments_name};
+  store.restored = *restored;
+  if (options.checkpointed) {
+    auto begun = checkpointing::start(store.main, main_directory, options.boot_id, options.now);
+    if (!begun) return begun.error();
+    store.checkpoints.emplace(std::move(*begun));
+  }
+  return store;
 }
 
 result<owned_store> open_memory_store(const fs::path& parent, const store_options& options) {
   auto scratch = scratch_directory::make(parent / "levada-memory-");
   if (!scratch) return scratch.error();
-  auto main = create_main(scratch->path() / main_name, options, true);
+  auto main = create_main(scratch->path() / main_directory_name, options, true);
   if (!main) return main.error();
   // The files are unlinked here; the open environment keeps their content for as long as it lives.
   return owned_store{std::nullopt, std::nullopt, std::move(*main), parent};
@@ -215,13 +225,27 @@ result<void> examine_place(const fs::path& directory) {
   return check_directory(directory);
 }
 
-result<attached_store> attach_store(const fs::path& directory, std::size_t map_bytes) {
+result<attached_store> attach_store(const fs::path& directory, const attaching_options& options) {
   if (auto fit = examine_place(directory); !fit) return fit.error();
   auto claim = process_claim::make(directory, process_claim::purpose::attach);
   if (!claim) return claim.error();
+  // Where it has an owner, that has seen to it.
+  const bool owned = owner_pid(directory).has_value();
+  auto stale = owned ? result<bool>{false}
+                     : needs_restoring(directory / main_directory_name,
+                                       options.boot_id.empty() ? system_boot_id() : options.boot_id);
+  if (!stale) return stale.error();
+  if (*stale) {
+    return error{
+        errc::recovery_needed,
+        fmt::format("attach to store '{}': the system went down while it was written; its owner must "
+                    "open it first",
+                    directory.string())};
+  }
   auto signal = signal_page::open(directory / signal_name);
   if (!signal) return signal.error();
-  auto main = main_environment::open(directory / main_name, {.map_bytes = map_bytes, .read_only = true});
+  auto main = main_environment::open(directory / main_directory_name,
+                                     {.map_bytes = options.map_bytes, .read_only = true});
   if (!main) return main.error();
   return attached_store{std::move(*claim), std::move(*signal), std::move(*main), directory / segments_name};
 }

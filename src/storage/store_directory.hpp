@@ -8,11 +8,15 @@
 #include <filesystem>
 #include <optional>
 
+#include "storage/checkpointing.hpp"
 #include "storage/main_environment.hpp"
 #include "storage/owner_lock.hpp"
 #include "storage/signal_page.hpp"
 
 namespace levada::storage {
+
+/// The directory of the main environment within a store's.
+inline constexpr const char* main_directory_name = "main";
 
 /// A store opened by its owner.
 struct owned_store {
@@ -22,6 +26,10 @@ struct owned_store {
   main_environment main;
   /// Where segments stand; for an in-memory store, where they may be made, to be unlinked at once.
   std::filesystem::path segments;
+  /// Where the store is written without flushes.
+  std::optional<storage::checkpointing> checkpoints = std::nullopt;
+  /// Whether opening has taken it back to a checkpoint. A new epoch is to begin then.
+  bool restored = false;
 };
 
 /// A store opened by another process, read-only.
@@ -37,6 +45,16 @@ struct store_options {
   std::size_t map_bytes = 0;
   /// The creation time to record, in microseconds since 1970.
   std::int64_t now = 0;
+  /// Whether it is written without flushes, with checkpoints instead.
+  bool checkpointed = false;
+  /// What names this run of the system.
+  std::string boot_id = system_boot_id();
+};
+
+struct attaching_options {
+  std::size_t map_bytes = 0;
+  /// What names this run of the system; empty: the kernel's.
+  std::string boot_id = {};
 };
 
 /// Opens the store in `directory` as its owner, making it first where there is none.
@@ -45,9 +63,10 @@ struct store_options {
 /// Makes a store on an unlinked file below `parent`, without any flush.
 [[nodiscard]] result<owned_store> open_memory_store(const std::filesystem::path& parent,
                                                     const store_options& options);
-/// Opens the store in `directory` beside its owner. Refused where this process has it open already.
+/// Opens the store in `directory` beside its owner. Refused where this process has it open already, and with
+/// `recovery_needed` where it must be taken back to a checkpoint first.
 [[nodiscard]] result<attached_store> attach_store(const std::filesystem::path& directory,
-                                                  std::size_t map_bytes);
+                                                  const attaching_options& options);
 
 /// Refuses a place that is no store, or one that this process should not touch, without opening anything.
 [[nodiscard]] result<void> examine_place(const std::filesystem::path& directory);

@@ -30,6 +30,7 @@ constexpr std::pair<errc, int> published[] = {
     {errc::permission_denied, 25},
     {errc::insecure_directory, 26},
     {errc::network_filesystem, 27},
+    {errc::recovery_needed, 28},
     {errc::disk_full, 30},
     {errc::store_full, 31},
     {errc::io_error, 32},

@@ -27,9 +27,9 @@ using ::testing::HasSubstr;
 
 class StoreDirectory : public ::testing::Test {
  protected:
-  static constexpr storage::store_options options{.map_bytes = std::size_t{8} << 20,
-                                                  .now = 1'700'000'000'000'001};
-  static constexpr storage::store_options no_creation{.create = false, .map_bytes = std::size_t{8} << 20};
+  inline static const storage::store_options options{.map_bytes = std::size_t{8} << 20,
+                                                     .now = 1'700'000'000'000'001};
+  inline static const storage::store_options no_creation{.create = false, .map_bytes = std::size_t{8} << 20};
 
   [[nodiscard]] const fs::path& parent() const { return directory_.path(); }
   [[nodiscard]] fs::path store() const { return directory_ / "store"; }
@@ -86,7 +86,7 @@ TEST_F(StoreDirectory, IsMadeOnce) {
 TEST_F(StoreDirectory, IsNotMadeUnlessAskedFor) {
   EXPECT_THAT(open_store(store(), no_creation), fails_with(errc::store_not_found));
   EXPECT_THAT(storage::examine_place(store()), fails_with(errc::store_not_found));
-  EXPECT_THAT(attach_store(store(), options.map_bytes), fails_with(errc::store_not_found));
+  EXPECT_THAT(attach_store(store(), {options.map_bytes}), fails_with(errc::store_not_found));
   fs::create_directory(store());
   EXPECT_THAT(open_store(store(), no_creation), fails_with(errc::store_not_found))
       << "an empty directory is no store";
@@ -163,7 +163,7 @@ TEST_F(StoreDirectory, LeavesForeignContentAlone) {
   std::ofstream{store() / "notes.txt"} << "mine";
   for (const auto& refused :
        {open_store(store(), options).error(), open_store(store(), no_creation).error(),
-        attach_store(store(), options.map_bytes).error(), storage::examine_place(store()).error()}) {
+        attach_store(store(), {options.map_bytes}).error(), storage::examine_place(store()).error()}) {
     EXPECT_EQ(refused.code(), errc::not_a_store) << refused.message();
     EXPECT_THAT(refused.message(), HasSubstr(store().string()));
   }
@@ -200,7 +200,7 @@ TEST_F(StoreDirectory, IsFoundThroughASymbolicLinkAndStaysOneStore) {
   const auto owner = ok(open_store(link, no_creation));
   EXPECT_THAT(open_store(store(), options), fails_with(errc::store_in_use));
   EXPECT_THAT(open_store(link, options), fails_with(errc::store_in_use));
-  EXPECT_THAT(attach_store(store(), options.map_bytes), fails_with(errc::store_in_use));
+  EXPECT_THAT(attach_store(store(), {options.map_bytes}), fails_with(errc::store_in_use));
 }
 
 TEST_F(StoreDirectory, IsRefusedWhereOthersMayWrite) {
@@ -210,7 +210,7 @@ TEST_F(StoreDirectory, IsRefusedWhereOthersMayWrite) {
     const auto refused = open_store(store(), options);
     ASSERT_THAT(refused, fails_with(errc::insecure_directory));
     EXPECT_THAT(refused.error().message(), HasSubstr("mode 7"));
-    EXPECT_THAT(attach_store(store(), options.map_bytes), fails_with(errc::insecure_directory));
+    EXPECT_THAT(attach_store(store(), {options.map_bytes}), fails_with(errc::insecure_directory));
     EXPECT_THAT(storage::examine_place(store()), fails_with(errc::insecure_directory));
   }
   fs::permissions(store(), fs::perms::owner_all | fs::perms::group_read | fs::perms::others_read);
@@ -267,8 +267,8 @@ TEST_F(StoreDirectory, IsReadBesideItsOwnerByAnotherProcess) {
     return 0;
   }};
   ASSERT_EQ(owner.read_line(), "open");
-  auto attached = ok(attach_store(store(), options.map_bytes));
-  EXPECT_THAT(attach_store(store(), options.map_bytes), fails_with(errc::store_in_use))
+  auto attached = ok(attach_store(store(), {options.map_bytes}));
+  EXPECT_THAT(attach_store(store(), {options.map_bytes}), fails_with(errc::store_in_use))
       << "once in a process";
   EXPECT_THAT(storage::write_transaction::begin(attached.main.env()), fails_with(errc::permission_denied));
   owner.go();
