@@ -10,6 +10,7 @@
 #include "bus/queue_consumer_state.hpp"
 #include "log/journal_index.hpp"
 #include "log/journal_reader.hpp"
+#include "log/saved_index.hpp"
 #include "storage/errors.hpp"
 
 namespace levada {
@@ -20,6 +21,9 @@ constexpr std::uint64_t seal_step = std::uint64_t{64} << 10;
 
 /// Segments that are kept open: consumers read the same ones one after the other.
 constexpr std::size_t segments_open_max = 64;
+
+/// A journal that is smaller is read in no time when the store is opened.
+constexpr std::uint64_t index_worth_saving = std::uint64_t{1} << 20;
 
 /// Rows that are erased or changed in one commit of a larger job, so that others wait no longer than a few
 /// milliseconds for it.
@@ -297,12 +301,19 @@ result<void> core::load_logs(const storage::catalog& found) {
     return false;
   });
   if (!looked) return looked;
-  auto extent =
-      log::index_journal(*journal, sealed() + 1, [&](std::uint32_t id) -> std::optional<log::log_state*> {
-        const auto slot = topics_by_id_.find(id);
-        if (slot != topics_by_id_.end()) return &slot->second->state;
-        return id < found.store.next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
-      });
+  const log::find_log_function find = [&](std::uint32_t id) -> std::optional<log::log_state*> {
+    const auto slot = topics_by_id_.find(id);
+    if (slot != topics_by_id_.end()) return &slot->second->state;
+    return id < found.store.next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
+  };
+  auto saved = storage::read_saved_index(journal->snapshot(), store_->main.tables());
+  if (!saved) return saved.error();
+  result<log::journal_extent> extent{log::journal_extent{}};
+  auto last = journal->last_sequence();
+  if (!last) return last.error();
+  const auto loaded = *saved ? log::load_index(**saved, {sealed(), found.store.layout, *last}, find)
+                             : std::optional<log::journal_extent>{};
+  extent = loaded ? *loaded : log::index_journal(*journal, sealed() + 1, find);
   if (!extent) {
     return error{extent.error().code(),
                  fmt::format("open store '{}': {}", store_name_, extent.error().message())};
@@ -766,6 +777,20 @@ void core::remove_queue(std::uint32_t id) {
 
 // Closing
 
+/// Saves what opening would otherwise have to read the whole journal for.
+result<void> core::save_index() {
+  if (in_memory() || journal_bytes() < index_worth_saving) return {};
+  std::vector<const log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  const auto bytes = log::save_index(logs, {next_sequence(), time_floor_, journal_bytes()},
+                                     {sealed(), store_entry_.layout, next_sequence() - 1});
+  simple_intent saving{[&](commit_scope& scope) -> result<void> {
+                         return scope.written(storage::put_saved_index(scope.txn(), scope.tables(), bytes));
+                       },
+                       nothing_to_apply};
+  return commits_.run(saving);
+}
+
 /// Which messages are delivered and not settled is known in memory only: written down, so that they, and no
 /// others, come back flagged.
 result<void> core::note_deliveries() {
@@ -828,6 +853,7 @@ result<void> core::close() {
     }
     for (const std::uint32_t id : anonymous) remove_queue(id);
     if (auto cleared = clear_earlier_owner(stale); noted && !cleared) noted = cleared;
+    if (auto saved = save_index(); noted && !saved) noted = saved;
   }
   if (checkpointer_ && !failed_) {
     auto finished = checkpointer_->finish();
@@ -838,6 +864,7 @@ result<void> core::close() {
     }
   }
   checkpointer_.reset();
+  if (store_->lock && !failed_ && noted) store_->lock->note_clean(store_->main.env().last_transaction());
   if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
   store_.reset();
   return noted;

@@ -273,6 +273,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void note_dropped(const std::vector<std::uint32_t>& ids);
   [[nodiscard]] error classify_commit_failure(int code, std::uint64_t transaction_before);
   [[nodiscard]] result<void> note_deliveries();
+  [[nodiscard]] result<void> save_index();
 
   std::optional<storage::owned_store> store_;
   storage::fork_guard fork_guard_;

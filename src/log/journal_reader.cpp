@@ -157,6 +157,12 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
   return {};
 }
 
+result<std::uint64_t> journal_reader::last_sequence() {
+  auto found = take(cursor_.move(MDB_LAST));
+  if (!found) return found.error();
+  return *found ? row_.sequence : 0;
+}
+
 std::uint64_t journal_reader::behind_row(std::uint64_t from) const noexcept {
   // What a damaged header says is believed where it can be true.
   constexpr std::uint64_t count_max = storage::row_records_max / sizeof(detail::record_header);

@@ -36,6 +36,9 @@ class journal_reader {
   [[nodiscard]] result<std::uint64_t> find_time(const log_state& log, std::uint32_t partition,
                                                 std::int64_t time);
 
+  /// The sequence of the last row; 0 where there is none.
+  [[nodiscard]] result<std::uint64_t> last_sequence();
+
   /// The offset behind the row that reading has failed with at offset `from`.
   [[nodiscard]] std::uint64_t behind_row(std::uint64_t from) const noexcept;
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace levada::log {
@@ -24,6 +25,10 @@ class log_index {
   };
   /// How many rows of the journal one entry may span.
   static constexpr std::uint64_t window = 64;
+
+  log_index() = default;
+  /// One that has been saved.
+  explicit log_index(std::vector<entry> entries) noexcept : entries_{std::move(entries)} {}
 
   /// Notes a row: sequences and offsets grow from call to call. `time_last` is the largest time of a record
   /// in it.

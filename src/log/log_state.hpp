@@ -64,6 +64,12 @@ class log_state {
     p.end.store(base_offset + count, std::memory_order_release);
   }
 
+  /// Takes over what has been saved of a partition's rows.
+  void restore_index(std::uint32_t partition, log_index index, std::uint64_t end) {
+    partition_state& p = partitions_[partition];
+    p.index = std::move(index);
+    if (p.end.load(std::memory_order_relaxed) < end) p.end.store(end, std::memory_order_release);
+  }
   /// Notes a sealed part; parts of a partition come in the order of their offsets.
   void add_sealed(sealed_part part) {
     partition_state& p = partitions_[part.where.partition];

@@ -20,7 +20,15 @@ namespace levada::storage {
 namespace {
 
 /// The kind of an entry: the upper half of its 8-byte key; the lower half is the id.
-enum class kind : std::uint32_t { store = 0, log = 1, group = 2, queue = 3, binding = 4, segment = 5 };
+enum class kind : std::uint32_t {
+  store = 0,
+  log = 1,
+  group = 2,
+  queue = 3,
+  binding = 4,
+  segment = 5,
+  saved_index = 6
+};
 
 constexpr std::uint64_t key_of(kind k, std::uint32_t id) noexcept {
   return (static_cast<std::uint64_t>(k) << 32) | id;
@@ -103,6 +111,7 @@ segment_entry decode(std::uint32_t id, schema::Segment::Reader r) {
 /// Adds one stored value to `into`. Throws kj::Exception for what is no message.
 result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
   const auto id = static_cast<std::uint32_t>(value.key & std::numeric_limits<std::uint32_t>::max());
+  if (static_cast<kind>(value.key >> 32) == kind::saved_index) return {};  // is no message
   static_assert(sizeof(capnp::word) == sizeof(std::uint64_t));
   capnp::FlatArrayMessageReader message{
       kj::arrayPtr(reinterpret_cast<const capnp::word*>(value.words.data()), value.words.size())};
@@ -125,6 +134,8 @@ result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
     case kind::segment:
       into.segments.push_back(decode(id, message.getRoot<schema::Segment>()));
       return {};
+    case kind::saved_index:
+      break;
   }
   return error{errc::damaged, fmt::format("read catalogue: unknown kind of entry {:#x}", value.key)};
 }
@@ -169,6 +180,25 @@ result<catalog> read_catalog(const transaction& txn, const main_tables& tables) 
   }
   if (all.store.format == 0) return error{errc::damaged, "read catalogue: the store's own entry is missing"};
   return all;
+}
+
+result<std::optional<std::vector<std::byte>>> read_saved_index(const transaction& txn,
+                                                               const main_tables& tables) {
+  auto reader = chunked_reader::open(txn, tables.catalog);
+  if (!reader) return reader.error();
+  auto value = reader->find(key_of(kind::saved_index, 0));
+  if (!value) return value.error();
+  if (!*value) return std::optional<std::vector<std::byte>>{};
+  const auto saved = std::as_bytes(std::span{(*value)->words}).first((*value)->size);
+  return std::optional{std::vector<std::byte>{saved.begin(), saved.end()}};
+}
+
+result<void> put_saved_index(write_transaction& txn, const main_tables& tables, bytes index) {
+  return put_chunked(txn, tables.catalog, key_of(kind::saved_index, 0), index);
+}
+
+result<void> erase_saved_index(write_transaction& txn, const main_tables& tables) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::saved_index, 0));
 }
 
 result<store_entry> read_store_entry(const transaction& txn, const main_tables& tables) {

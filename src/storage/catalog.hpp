@@ -3,7 +3,9 @@
 /// @file
 /// What exists in a store, as plain values; their stored form (schemas/) stays inside catalog.cpp.
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -123,6 +125,12 @@ struct catalog {
 /// Reads everything. `errc::damaged` for what cannot be decoded, `errc::unsupported_format` for a newer
 /// store.
 [[nodiscard]] result<catalog> read_catalog(const transaction& txn, const main_tables& tables);
+/// The index of the journal as it was saved when the store was closed; nothing where it was not.
+[[nodiscard]] result<std::optional<std::vector<std::byte>>> read_saved_index(const transaction& txn,
+                                                                             const main_tables& tables);
+[[nodiscard]] result<void> put_saved_index(write_transaction& txn, const main_tables& tables, bytes index);
+[[nodiscard]] result<void> erase_saved_index(write_transaction& txn, const main_tables& tables);
+
 /// Reads the store's own entry alone.
 [[nodiscard]] result<store_entry> read_store_entry(const transaction& txn, const main_tables& tables);
 

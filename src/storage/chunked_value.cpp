@@ -74,6 +74,22 @@ result<chunked_reader> chunked_reader::open(const transaction& txn, MDB_dbi tabl
 result<std::optional<chunked_reader::entry>> chunked_reader::next() {
   auto at = cursor_.move(started_ ? MDB_NEXT : MDB_FIRST);
   started_ = true;
+  return read(std::move(at));
+}
+
+result<std::optional<chunked_reader::entry>> chunked_reader::find(std::uint64_t wanted) {
+  const chunk_key first{big_endian(wanted), 0};
+  started_ = true;
+  auto at = cursor_.move(MDB_SET_RANGE, first.view());
+  if (!at) return at.error();
+  chunk_key key{};
+  if (!*at || (*at)->key.size() != sizeof key) return std::optional<entry>{};
+  std::memcpy(&key, (*at)->key.data(), sizeof key);
+  if (big_endian(key.key_big_endian) != wanted) return std::optional<entry>{};
+  return read(std::move(at));
+}
+
+result<std::optional<chunked_reader::entry>> chunked_reader::read(result<std::optional<cursor::entry>> at) {
   if (!at) return at.error();
   if (!*at) return std::optional<entry>{};
 

@@ -33,9 +33,13 @@ class chunked_reader {
   };
   /// The next value, nothing at the end, `errc::damaged` where chunks are missing or the checksum is wrong.
   [[nodiscard]] result<std::optional<entry>> next();
+  /// The value under `key`; nothing where there is none.
+  [[nodiscard]] result<std::optional<entry>> find(std::uint64_t key);
 
  private:
   explicit chunked_reader(cursor c) noexcept : cursor_{std::move(c)} {}
+  /// The value whose first chunk is there.
+  [[nodiscard]] result<std::optional<entry>> read(result<std::optional<cursor::entry>> at);
   cursor cursor_;
   bool started_ = false;
 };

@@ -8,6 +8,9 @@
 namespace levada::storage {
 namespace {
 
+/// Up to this size, walking all pages takes no time worth saving.
+constexpr std::uint64_t always_checked_bytes_max = std::uint64_t{64} << 20;
+
 constexpr std::size_t touched_bytes_max = std::size_t{16} << 20;
 
 struct named_table {
@@ -41,8 +44,16 @@ result<main_tables> open_tables(MDB_env* env, unsigned transaction_flags, unsign
 }  // namespace
 
 result<main_environment> main_environment::open(const std::filesystem::path& directory,
-                                                const environment_options& options) {
-  if (auto sound = verify_main_file(directory / "data.mdb"); !sound) return sound.error();
+                                                const environment_options& options,
+                                                std::optional<std::uint64_t> clean_transaction) {
+  const auto file = directory / "data.mdb";
+  const auto shape = check_main_file(file);
+  if (!shape) return shape.error();
+  const bool believed = shape->transaction == clean_transaction &&
+                        shape->file_pages * shape->page_size > always_checked_bytes_max;
+  if (!believed) {
+    if (auto sound = verify_main_file(file); !sound) return sound.error();
+  }
   auto env = environment::open(directory, options);
   if (!env) return env.error();
   auto tables = open_tables(env->get(), MDB_RDONLY, 0);

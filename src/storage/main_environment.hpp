@@ -3,7 +3,9 @@
 /// @file
 /// The main environment: everything that must be atomic, in one LMDB file.
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "storage/lmdb.hpp"
 
@@ -21,9 +23,11 @@ struct main_tables {
 class main_environment {
  public:
   /// Opens an existing one, after every page of it was checked (`verify_main_file`): LMDB would map a
-  /// truncated or damaged file and die of it.
-  [[nodiscard]] static result<main_environment> open(const std::filesystem::path& directory,
-                                                     const environment_options& options);
+  /// truncated or damaged file and die of it. A large file of which the newest transaction is
+  /// `clean_transaction`, after which its owner has closed it in good order, is believed.
+  [[nodiscard]] static result<main_environment> open(
+      const std::filesystem::path& directory, const environment_options& options,
+      std::optional<std::uint64_t> clean_transaction = std::nullopt);
   /// Makes the files and empty tables in an empty directory.
   [[nodiscard]] static result<main_environment> create(const std::filesystem::path& directory,
                                                        const environment_options& options);

@@ -62,28 +62,34 @@ struct flock whole_file() noexcept {
   return range;
 }
 
-std::string lock_text() {
+constexpr std::string_view clean_line = "\nclean ";
+
+std::string lock_text(std::optional<std::uint64_t> clean) {
   std::string text =
       fmt::format("{}{}\npid {}\nboot {}\n", magic, format_version, ::getpid(), system_boot_id());
+  if (clean) text += fmt::format("clean {}\n", *clean);
   text.resize(lock_file_bytes, '\n');
   return text;
 }
 
-result<void> write_lock_text(int fd, const std::filesystem::path& file) {
-  const std::string text = lock_text();
+result<void> write_lock_text(int fd, const std::filesystem::path& file,
+                             std::optional<std::uint64_t> clean = std::nullopt) {
+  const std::string text = lock_text(clean);
   const ssize_t n = ::pwrite(fd, text.data(), text.size(), 0);
   if (n != static_cast<ssize_t>(text.size())) return system_error(n < 0 ? errno : ENOSPC, "write", file);
   return {};
 }
 
-result<void> check_format(int fd, const std::filesystem::path& file) {
+/// What LOCK says of how the store was closed, if its format is known.
+result<std::optional<std::uint64_t>> read_lock_text(int fd, const std::filesystem::path& file) {
   std::array<char, lock_file_bytes> buffer{};
   const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), 0);
   if (n < 0) return system_error(errno, "read", file);
   const std::string_view text{buffer.data(), static_cast<std::size_t>(n)};
+  const char* const end = text.data() + text.size();
   std::uint32_t version = 0;
   if (!text.starts_with(magic) ||
-      std::from_chars(text.data() + magic.size(), text.data() + text.size(), version).ec != std::errc{}) {
+      std::from_chars(text.data() + magic.size(), end, version).ec != std::errc{}) {
     return error{errc::not_a_store, fmt::format("open store: '{}' is not a levada store's", file.string())};
   }
   if (version > format_version) {
@@ -91,7 +97,13 @@ result<void> check_format(int fd, const std::filesystem::path& file) {
                  fmt::format("open store '{}': it has format {}; this version reads up to {}",
                              file.parent_path().string(), version, format_version)};
   }
-  return {};
+  std::uint64_t clean = 0;
+  const auto at = text.find(clean_line);
+  if (at == std::string_view::npos ||
+      std::from_chars(text.data() + at + clean_line.size(), end, clean).ec != std::errc{}) {
+    return std::optional<std::uint64_t>{};
+  }
+  return std::optional{clean};
 }
 
 }  // namespace
@@ -123,7 +135,7 @@ result<owner_lock> owner_lock::acquire(const std::filesystem::path& directory) {
   const auto file = directory / lock_file_name;
   unique_fd fd{::open(file.c_str(), O_RDWR | O_CLOEXEC)};
   if (!fd) return system_error(errno, "open", file);
-  if (auto known = check_format(fd.get(), file); !known) return known.error();
+  if (auto known = read_lock_text(fd.get(), file); !known) return known.error();
   struct flock range = whole_file();
   if (::fcntl(fd.get(), F_SETLK, &range) != 0) {
     if (errno != EACCES && errno != EAGAIN) return system_error(errno, "lock", file);
@@ -132,8 +144,18 @@ result<owner_lock> owner_lock::acquire(const std::filesystem::path& directory) {
                  fmt::format("open store '{}': it is in use by the process with pid {}", directory.string(),
                              range.l_type == F_UNLCK ? 0 : range.l_pid)};
   }
+  auto clean = read_lock_text(fd.get(), file);  // again: now nobody else changes it
+  if (!clean) return clean.error();
   if (auto written = write_lock_text(fd.get(), file); !written) return written.error();
-  return owner_lock{std::move(*claim), std::move(fd)};
+  return owner_lock{std::move(*claim), std::move(fd), *clean};
+}
+
+void owner_lock::note_clean(std::uint64_t transaction) noexcept {
+  try {
+    static_cast<void>(write_lock_text(fd_.get(), lock_file_name, transaction));
+  } catch (const std::bad_alloc&) {
+    // As it says: the next opening examines more.
+  }
 }
 
 result<void> owner_lock::create(const std::filesystem::path& directory) {

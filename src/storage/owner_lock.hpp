@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -47,13 +48,21 @@ class owner_lock {
   /// Fails with `store_in_use`, naming the owner's pid, `unsupported_format`, `not_a_store`, or what the
   /// system reports. Writes pid and boot id into the file, for people.
   [[nodiscard]] static result<owner_lock> acquire(const std::filesystem::path& directory);
+  /// The transaction of the main environment after which the store was closed in good order, if the last
+  /// owner did.
+  [[nodiscard]] std::optional<std::uint64_t> clean_transaction() const noexcept { return clean_; }
+  /// Notes that the store is closed in good order after that transaction. Where it cannot, the store is as
+  /// one whose owner has died: the next opening examines more.
+  void note_clean(std::uint64_t transaction) noexcept;
   /// Writes a new LOCK into a directory that nobody else knows yet.
   [[nodiscard]] static result<void> create(const std::filesystem::path& directory);
 
  private:
-  owner_lock(process_claim claim, unique_fd fd) noexcept : claim_{std::move(claim)}, fd_{std::move(fd)} {}
+  owner_lock(process_claim claim, unique_fd fd, std::optional<std::uint64_t> clean) noexcept
+      : claim_{std::move(claim)}, fd_{std::move(fd)}, clean_{clean} {}
   process_claim claim_;  // given up last: after the descriptor is closed
   unique_fd fd_;
+  std::optional<std::uint64_t> clean_;
 };
 
 /// The process that owns the store in `directory`, or nothing. Safe to ask anywhere, the owner included.

@@ -195,7 +195,8 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
   auto restored = restore(main_directory, options.boot_id);
   if (!restored) return restored.error();
   auto main = main_environment::open(main_directory,
-                                     {.map_bytes = options.map_bytes, .no_sync = options.checkpointed});
+                                     {.map_bytes = options.map_bytes, .no_sync = options.checkpointed},
+                                     *restored ? std::nullopt : lock->clean_transaction());
   if (!main) return main.error();
   owned_store store{std::move(*lock), std::move(*signal), std::move(*main), directory / segments_name};
   store.restored = *restored;
