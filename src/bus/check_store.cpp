@@ -54,6 +54,17 @@ class examination {
   struct known_log {
     std::string name;
     std::vector<std::uint64_t> ends;
+    std::vector<std::uint64_t> begins = {};
+
+    /// Whether a row continues its partition. Where nothing is known of it but its beginning, rows before
+    /// that may start anywhere.
+    [[nodiscard]] bool is_next(const storage::row_header& row) const {
+      const std::uint64_t end = ends[row.partition];
+      return row.base_offset == end || (row.base_offset < end && end == begins[row.partition]);
+    }
+    void add(const storage::row_header& row) {
+      ends[row.partition] = std::max(begins[row.partition], row.base_offset + row.count);
+    }
   };
 
   void found(std::string where, std::string what) {
@@ -85,9 +96,11 @@ class examination {
       }
     }
     for (const auto& log : catalog.logs) {
-      auto& ends = logs_.at(log.id).ends;
-      for (std::size_t p = 0; p < std::min(log.begins.size(), ends.size()); ++p) {
-        ends[p] = std::max(ends[p], log.begins[p]);
+      known_log& known = logs_.at(log.id);
+      known.begins = log.begins;
+      known.begins.resize(known.ends.size());
+      for (std::size_t p = 0; p < known.ends.size(); ++p) {
+        known.ends[p] = std::max(known.ends[p], known.begins[p]);
       }
     }
   }
@@ -162,8 +175,8 @@ class examination {
         // If its header can be believed, the rows behind it are not reported for what is wrong with this one.
         const auto log = logs_.find(row.header.log);
         if (log != logs_.end() && row.header.partition < log->second.ends.size() &&
-            row.header.base_offset == log->second.ends[row.header.partition]) {
-          log->second.ends[row.header.partition] += row.header.count;
+            log->second.is_next(row.header)) {
+          log->second.add(row.header);
         }
         continue;
       }
@@ -197,9 +210,10 @@ class examination {
       found(where, "it belongs to a partition that does not exist");
       return;
     }
-    auto& end = log->second.ends[header.partition];
-    if (header.base_offset != end) found(where, fmt::format("offset {} was expected", end));
-    end = header.base_offset + header.count;
+    if (!log->second.is_next(header)) {
+      found(where, fmt::format("offset {} was expected", log->second.ends[header.partition]));
+    }
+    log->second.add(header);
     report_.records += header.count;
     if (header.continued == static_cast<std::uint8_t>(storage::continuation::first)) {
       detail::record_header record{};

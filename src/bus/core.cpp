@@ -656,6 +656,8 @@ result<std::uint32_t> core::take_id(commit_scope& scope) {
 void core::add(const storage::log_entry& entry) {
   const std::lock_guard guard{names_};
   auto slot = std::make_shared<topic_slot>(entry);
+  // None of the rows before are its own: a pass over all logs finds them where the others have them.
+  slot->state.drop_rows_through(sealed());
   topics_.emplace(entry.name, slot);
   topics_by_id_.emplace(entry.id, std::move(slot));
   ++topics_version_;
@@ -728,6 +730,8 @@ void core::remove_topic(std::uint32_t id) {
     topic = std::move(found->second);
     topics_by_id_.erase(found);
     topics_.erase(topic->state.name());
+    // Before anybody sees that it is deleted: whoever does then finds it gone.
+    ++topics_version_;
   }
   topic->state.set_deleted();
   std::vector<std::shared_ptr<group_slot>> groups;
@@ -740,7 +744,6 @@ void core::remove_topic(std::uint32_t id) {
     const std::lock_guard guard{group->mutex};
     group->state.forget_topic(topic->state.name(), time().steady());
   }
-  ++topics_version_;
   topic->readers.signal();
   readers_.signal();
   ask_for_sweep();

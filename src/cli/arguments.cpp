@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -21,8 +22,8 @@ namespace {
 
 constexpr const char* program_footer =
     R"(Exit status: 0 on success, 1 on failure or where `check` finds a problem, 2 where the command line is
-wrong, 128 and its number after a signal. Listings, `tail` and `check` only read, and work beside a process
-that owns the store; `produce` needs the store for itself.)";
+wrong, 128 and its number after a signal. Listings, `tail`, `replay` and `check` only read, and work beside a
+process that owns the store; `produce` needs the store for itself.)";
 
 constexpr const char* produce_footer =
     R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
@@ -34,6 +35,11 @@ the partitions in turn, a batch each, so that `tail` prints them in their order.
 Says nothing when all went well. SIGINT, SIGTERM or SIGHUP: stores the whole lines read so far, says how many,
 and ends.)";
 
+constexpr const char* topics_footer =
+    R"(KEEPS tells what stays: "all", or how long, how many bytes and how many records, "forced" where queues do not
+hold it back, "compacted" where only the latest record of a key is sure to stay. "create time" follows where
+publishers give the time, "lz4" or "zstd" where sealed records are compressed.)";
+
 constexpr const char* tail_footer =
     R"(FROM is one of
   earliest              the oldest record (the default without -f)
@@ -43,9 +49,29 @@ constexpr const char* tail_footer =
   @1769860800           the same, in seconds since 1970
   -90s -10m -2h -7d     the same, counted back from now
 
-Values are written byte for byte, each followed by a newline. Ends at the end of the log unless -f is given.
-With --json each record is an object with topic, partition, offset, timestamp, routing_key, key, value,
-headers and properties; what is not UTF-8 comes as base64 in a field with "_base64" added to its name.)";
+Ends at the end of the log as it is now unless -f is given.)";
+
+constexpr const char* replay_footer =
+    R"(FROM and UNTIL are
+  earliest              the oldest record (the default of --from; not for --until)
+  latest                behind the newest record (the default of --until)
+  42                    this offset; needs --partition where the topic has several
+  2026-01-31T12:00:00Z  in each partition the first record at or after this time (RFC 3339)
+  @1769860800           the same, in seconds since 1970
+  -90s -10m -2h -7d     the same, counted back from now
+
+Ends before the record at UNTIL, and waits for it where it is an offset still to come. With -f nothing but
+--count or a signal ends it. With --all each line begins with the topic's name and a tab.)";
+
+constexpr const char* printing_footer =
+    R"(
+
+Values are written byte for byte, each followed by a newline. With --json each record is an object with topic,
+partition, offset, timestamp, routing_key, key, value, headers and properties; what is not UTF-8 comes as
+base64 in a field with "_base64" added to its name.
+
+Records that are damaged, or were removed before they could be read, are reported; what stands behind them is
+printed, and the exit status is 1.)";
 
 /// Help in the words of this program: a usage line that can be typed, options without remarks in capitals.
 class help_format final : public CLI::Formatter {
@@ -93,6 +119,27 @@ void add_number(CLI::App* command, const std::string& name, std::optional<Number
   command->add_option_function<std::string>(name, set, description)->type_name("N");
 }
 
+/// What `parse` makes of an option's text.
+template <class Position>
+Position parse_position(const char* option, const std::string& text, timestamp now,
+                        std::optional<Position> (*parse)(std::string_view, timestamp), const char* words) {
+  if (auto position = parse(text, now)) return *position;
+  throw CLI::ValidationError{option, fmt::format("'{}' is none of {}, an offset, a time such as "
+                                                 "2026-01-31T12:00:00Z, @SECONDS, or an age such as -10m",
+                                                 text, words)};
+}
+
+/// A speed as given on the command line.
+double parse_speed(const std::string& text) {
+  double speed = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, speed);
+  if (failure != std::errc{} || stop != end || !std::isfinite(speed) || speed < 0) {
+    throw CLI::ValidationError{"--speed", fmt::format("'{}' is not a number from 0 on", text)};
+  }
+  return speed;
+}
+
 /// The program's command line, and where its parts go.
 class command_line {
  public:
@@ -107,9 +154,12 @@ class command_line {
                                                    LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH));
     app_.get_option("--version")->description("Print the version");
     using subject = list_request::subject;
-    add_list("topics", "List topics and exchanges' logs by partition", subject::topics, "Only this topic");
+    add_list("topics", "List topics and exchanges' logs by partition, and what they keep", subject::topics,
+             "Only this topic")
+        ->footer(topics_footer);
     add_produce();
     add_tail();
+    add_replay();
     add_list("groups", "List consumer groups: members, committed offset, end and lag by partition",
              subject::groups, "Only this group");
     add_list("queues", "List queues and how many messages they hold", subject::queues, "Only this queue");
@@ -136,7 +186,7 @@ class command_line {
   }
 
  private:
-  using real_request = std::variant<list_request, produce_request, tail_request, check_request>;
+  using real_request = std::variant<list_request, produce_request, replay_request, check_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
     auto* const command = app_.add_subcommand(name, description)->group("Commands");
@@ -144,8 +194,8 @@ class command_line {
     return command;
   }
 
-  void add_list(const char* name, const char* description, list_request::subject what,
-                const char* name_description) {
+  CLI::App* add_list(const char* name, const char* description, list_request::subject what,
+                     const char* name_description) {
     auto* const command = add_command(name, description);
     command->add_option("NAME", name_, name_description);
     command->add_flag("--json", list_.json, "Print one JSON object a line");
@@ -154,6 +204,7 @@ class command_line {
       if (command->count("NAME") > 0) list_.name = name_;
       asked_ = list_;
     });
+    return command;
   }
 
   void add_check() {
@@ -194,36 +245,74 @@ class command_line {
 
   void add_tail() {
     auto* const command = add_command("tail", "Print a topic's records");
-    command->footer(tail_footer);
-    command->add_option("TOPIC", tail_.topic, "The topic, or an exchange for its log")->required();
+    command->footer(std::string{tail_footer} + printing_footer);
+    command->add_option("TOPIC", topic_, "The topic, or an exchange for its log")->required();
+    add_printing(command);
+    command->callback([this, command] {
+      replay_.topic = topic_;
+      if (follow_ && command->count("--from") == 0) replay_.options.from = from_latest{};
+      take_printing(command);
+      asked_ = replay_;
+    });
+  }
+
+  void add_replay() {
+    auto* const command = add_command("replay", "Print records of a topic, or of all, between two bounds");
+    command->footer(std::string{replay_footer} + printing_footer);
+    command->add_option("TOPIC", topic_, "The topic, or an exchange for its log");
+    command->add_flag("--all", all_, "All topics and exchanges' logs, in the order of commits")
+        ->excludes("TOPIC");
+    add_printing(command);
+    command->add_option("--until", until_, "Where to end; see below")->type_name("UNTIL")->excludes("-f");
+    command
+        ->add_option("--speed", speed_,
+                     "1: as fast as the records came, 10: ten times as fast; by default without waiting")
+        ->type_name("X");
+    command->get_option("--partition")->excludes("--all");
+    command->callback([this, command] {
+      if (command->count("TOPIC") > 0) {
+        replay_.topic = topic_;
+      } else if (!all_) {
+        throw CLI::RequiredError{"TOPIC or --all"};
+      }
+      take_printing(command);
+      auto& options = replay_.options;
+      if (command->count("--until") > 0) {
+        options.until = parse_position("--until", until_, now_, parse_end, "latest");
+      }
+      if (all_ &&
+          (std::holds_alternative<offset>(options.from) || std::holds_alternative<offset>(options.until))) {
+        throw CLI::ValidationError{"--all", "goes with no offset: offsets belong to one topic"};
+      }
+      if (command->count("--speed") > 0) options.pace = parse_speed(speed_);
+      replay_.format.topics = all_;
+      asked_ = replay_;
+    });
+  }
+
+  /// What `tail` and `replay` have in common.
+  void add_printing(CLI::App* command) {
     command->add_option("--from", from_, "Where to begin; see below")->type_name("FROM");
     add_number(command, "--partition", partition_,
                "Only this partition; by default all, in the order in which records were stored");
-    add_number(command, "-n,--count", tail_.count, "End after so many records");
-    command->add_flag("-f,--follow", tail_.follow, "At the end wait for more");
-    auto* const json = command->add_flag("--json", tail_.json, "Print one JSON object a line");
-    command->add_flag("--keys", tail_.keys, "Print the key and a separator before a value that has a key")
+    add_number(command, "-n,--count", replay_.count, "End after so many records");
+    command->add_flag("-f,--follow", follow_, "At the end wait for more");
+    auto& format = replay_.format;
+    auto* const json = command->add_flag("--json", format.json, "Print one JSON object a line");
+    command->add_flag("--keys", format.keys, "Print the key and a separator before a value that has a key")
         ->excludes(json);
-    command->add_option("--key-separator", tail_.key_separator, "The separator for --keys; a tab by default")
+    command->add_option("--key-separator", format.key_separator, "The separator for --keys; a tab by default")
         ->type_name("TEXT")
         ->needs("--keys");
-    command->callback([this, command] {
-      if (command->count("--key-separator") == 0) tail_.key_separator = "\t";
-      if (command->count("--from") > 0) {
-        const auto from = parse_start(from_, now_);
-        if (!from) {
-          throw CLI::ValidationError{
-              "--from", fmt::format("'{}' is none of earliest, latest, an offset, a time such as "
-                                    "2026-01-31T12:00:00Z, @SECONDS, or an age such as -10m",
-                                    from_)};
-        }
-        tail_.from = *from;
-      } else if (tail_.follow) {
-        tail_.from = from_latest{};
-      }
-      tail_.partition = partition();
-      asked_ = tail_;
-    });
+  }
+  void take_printing(const CLI::App* command) {
+    if (command->count("--key-separator") == 0) replay_.format.key_separator = "\t";
+    auto& options = replay_.options;
+    if (command->count("--from") > 0) {
+      options.from = parse_position("--from", from_, now_, parse_start, "earliest, latest");
+    }
+    if (!follow_) options.until = until_latest{};
+    options.partition = partition();
   }
 
   [[nodiscard]] std::optional<partition_id> partition() const {
@@ -253,12 +342,17 @@ class command_line {
   timestamp now_;
   std::string directory_;
   std::string name_;
+  std::string topic_;
   std::string from_;
+  std::string until_;
+  std::string speed_;
+  bool follow_ = false;
+  bool all_ = false;
   std::optional<std::uint32_t> partition_;
   std::vector<std::string> headers_;
   list_request list_;
   produce_request produce_;
-  tail_request tail_;
+  replay_request replay_;
   check_request check_;
   real_request asked_;
 };

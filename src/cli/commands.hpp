@@ -8,14 +8,17 @@
 
 namespace levada::cli {
 
+/// What the program ends with where something failed.
+inline constexpr int failure_status = 1;
+
 struct check_request;
 struct list_request;
 struct produce_request;
-struct tail_request;
+struct replay_request;
 
 [[nodiscard]] result<int> run(const list_request& request);
 [[nodiscard]] result<int> run(const produce_request& request);
-[[nodiscard]] result<int> run(const tail_request& request);
+[[nodiscard]] result<int> run(const replay_request& request);
 [[nodiscard]] result<int> run(const check_request& request);
 
 }  // namespace levada::cli

@@ -9,22 +9,12 @@
 #include "cli/output.hpp"
 #include "cli/requests.hpp"
 #include "cli/table.hpp"
+#include "cli/topic_table.hpp"
 
 #include <levada/attachment.hpp>
 
 namespace levada::cli {
 namespace {
-
-table to_table(const std::vector<topic_info>& topics) {
-  table t{{"topic", "kind", "partition", "begin", "end", "records"}, {}};
-  for (const auto& topic : topics) {
-    for (const auto& p : topic.partitions) {
-      t.rows.push_back({topic.name, std::string{topic.is_exchange ? "exchange" : "topic"},
-                        std::uint64_t{p.id.value()}, p.begin.value(), p.end.value(), p.end - p.begin});
-    }
-  }
-  return t;
-}
 
 /// One row a partition; members that own none, and groups without either, have rows without a partition.
 table to_table(const std::vector<group_info>& groups) {
@@ -116,8 +106,11 @@ result<table> to_table(const result<std::vector<Info>>& listed) {
 result<table> list(const attachment& store, const list_request& request) {
   using subject = list_request::subject;
   switch (request.what) {
-    case subject::topics:
-      return to_table(select(store.topics(), request, "topic", errc::unknown_topic));
+    case subject::topics: {
+      const auto topics = select(store.topics(), request, "topic", errc::unknown_topic);
+      if (!topics) return topics.error();
+      return topic_table(*topics, request.json);
+    }
     case subject::groups:
       return to_table(select(store.groups(), request, "group", errc::unknown_group));
     case subject::queues:

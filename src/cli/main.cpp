@@ -13,7 +13,6 @@
 namespace levada::cli {
 namespace {
 
-constexpr int failure_status = 1;
 constexpr int usage_status = 2;
 
 result<int> run(const text_request& request) {

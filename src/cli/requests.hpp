@@ -35,17 +35,24 @@ struct produce_request {
   std::vector<header> headers;
 };
 
-/// What `levada tail` is asked for.
-struct tail_request {
-  std::filesystem::path directory;
-  std::string topic;
-  start_position from;
-  std::optional<partition_id> partition;
-  std::optional<std::uint64_t> count;
-  bool follow = false;
+/// How records are printed: byte for byte, each followed by a newline, or as JSON.
+struct record_format {
   bool json = false;
+  /// Whether the topic's name and a tab stand before a value.
+  bool topics = false;
+  /// Whether the key and the separator stand before a value that has a key.
   bool keys = false;
   std::string key_separator;
+};
+
+/// What `levada tail` and `levada replay` are asked for.
+struct replay_request {
+  std::filesystem::path directory;
+  /// Nothing: all of them.
+  std::optional<std::string> topic;
+  replay_options options;
+  std::optional<std::uint64_t> count;
+  record_format format;
 };
 
 /// What `levada check` is asked for.

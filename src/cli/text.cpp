@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 namespace levada::cli {
 namespace {
@@ -101,6 +101,13 @@ std::string printable(std::string_view text) {
     text.remove_prefix(count);
   }
   return shown;
+}
+
+std::string to_size(std::uint64_t bytes) {
+  for (const auto& [shift, unit] : {std::pair{30, "GiB"}, std::pair{20, "MiB"}, std::pair{10, "KiB"}}) {
+    if (bytes % (std::uint64_t{1} << shift) == 0) return fmt::format("{}{}", bytes >> shift, unit);
+  }
+  return fmt::format("{}B", bytes);
 }
 
 std::size_t character_count(std::string_view text) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ namespace levada::cli {
 
 /// The text as it may be shown on a terminal: control characters and bytes that are not UTF-8 become `\xNN`.
 [[nodiscard]] std::string printable(std::string_view text);
+
+/// A number of bytes in the largest of the units GiB, MiB, KiB and B that divides it: "64MiB".
+[[nodiscard]] std::string to_size(std::uint64_t bytes);
 
 /// How many characters a well-formed UTF-8 text has.
 [[nodiscard]] std::size_t character_count(std::string_view text) noexcept;

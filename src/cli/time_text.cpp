@@ -119,6 +119,22 @@ std::optional<chr::microseconds> parse_age(std::string_view text) {
   return static_cast<std::int64_t>(*count) * unit;
 }
 
+/// An offset or a time, as `parse_start` explains.
+template <class Position>
+std::optional<Position> parse_position(std::string_view text, timestamp now) {
+  if (const auto number = parse_number(text)) return offset{*number};
+  if (text.starts_with('@')) {
+    if (const auto time = parse_unix_seconds(text.substr(1))) return *time;
+    return std::nullopt;
+  }
+  if (text.starts_with('-')) {
+    if (const auto age = parse_age(text.substr(1))) return now - *age;
+    return std::nullopt;
+  }
+  if (const auto time = parse_rfc3339(text)) return *time;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string to_rfc3339(timestamp time) {
@@ -165,17 +181,20 @@ std::optional<timestamp> parse_rfc3339(std::string_view text) {
 std::optional<start_position> parse_start(std::string_view text, timestamp now) {
   if (text == "earliest") return from_earliest{};
   if (text == "latest") return from_latest{};
-  if (const auto number = parse_number(text)) return offset{*number};
-  if (text.starts_with('@')) {
-    if (const auto time = parse_unix_seconds(text.substr(1))) return *time;
-    return std::nullopt;
-  }
-  if (text.starts_with('-')) {
-    if (const auto age = parse_age(text.substr(1))) return now - *age;
-    return std::nullopt;
-  }
-  if (const auto time = parse_rfc3339(text)) return *time;
-  return std::nullopt;
+  return parse_position<start_position>(text, now);
+}
+
+std::optional<end_position> parse_end(std::string_view text, timestamp now) {
+  if (text == "latest") return until_latest{};
+  return parse_position<end_position>(text, now);
+}
+
+std::string to_age(std::chrono::milliseconds length) {
+  if (length % chr::days{1} == length.zero()) return fmt::format("{}d", length / chr::days{1});
+  if (length % chr::hours{1} == length.zero()) return fmt::format("{}h", length / chr::hours{1});
+  if (length % chr::minutes{1} == length.zero()) return fmt::format("{}m", length / chr::minutes{1});
+  if (length % chr::seconds{1} == length.zero()) return fmt::format("{}s", length / chr::seconds{1});
+  return fmt::format("{}ms", length.count());
 }
 
 }  // namespace levada::cli

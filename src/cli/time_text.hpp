@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,5 +21,11 @@ namespace levada::cli {
 /// "@" and seconds since 1970, or "-" and an age in s, m, h or d counted back from `now`. Nothing when it is
 /// none of these. Digits alone are an offset.
 [[nodiscard]] std::optional<start_position> parse_start(std::string_view text, timestamp now);
+
+/// Where reading ends, in the same words but without "earliest".
+[[nodiscard]] std::optional<end_position> parse_end(std::string_view text, timestamp now);
+
+/// A length of time in the largest of the units d, h, m, s and ms that divides it: "7d", "1500ms".
+[[nodiscard]] std::string to_age(std::chrono::milliseconds length);
 
 }  // namespace levada::cli

@@ -26,13 +26,19 @@ result<journal_extent> index_journal(journal_reader& journal, std::uint64_t firs
       previous = header.log;
     }
     extent.next_sequence = row.sequence + 1;
-    // What publishers say is no time of the bus.
-    if (log == nullptr || !log->create_time())
+    // What publishers say is no time of the bus, also in logs that have been deleted.
+    if (log != nullptr && !log->create_time())
       extent.time_last = std::max(extent.time_last, header.time_last);
     extent.bytes += sizeof header + header.records_size;
     if (header.count == 0 || log == nullptr) return true;
     const std::lock_guard guard{log->mutex()};
-    if (header.partition >= log->partitions() || header.base_offset != log->end(header.partition)) {
+    // Before the log's beginning, which is what is known of its end until a row goes beyond it, rows may
+    // start anywhere: those before them may be gone.
+    const auto follows = [&] {
+      const std::uint64_t end = log->end(header.partition);
+      return header.base_offset == end || (header.base_offset < end && end == log->begin(header.partition));
+    };
+    if (header.partition >= log->partitions() || !follows()) {
       damage = error{errc::damaged,
                      fmt::format("read topic '{}' partition {}: offset {} is missing (journal row {} "
                                  "begins at {})",

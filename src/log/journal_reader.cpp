@@ -212,7 +212,7 @@ result<void> journal_reader::read_pass(log_pass& pass, std::uint64_t until, batc
 }
 
 result<std::uint64_t> journal_reader::find_time(const log_state& log, std::uint32_t partition,
-                                                std::int64_t time) {
+                                                std::int64_t time, std::uint64_t from) {
   const std::uint64_t end = log.end(partition);
   std::uint64_t from_entry = 0;
   {
@@ -226,16 +226,19 @@ result<std::uint64_t> journal_reader::find_time(const log_state& log, std::uint3
   auto walked = for_each_row(from_entry, [&](const storage::row_view& row) {
     if (row.header.log != log.id() || row.header.partition != partition || row.header.count == 0) return true;
     if (row.header.base_offset >= end) return false;
-    if (row.header.time_last < time) return true;
-    answer = row.header.base_offset;
-    if (row.header.time_first < time && row.header.continued == 0) {
-      auto skipped = records_before(log, time);
-      if (!skipped) {
-        inner = skipped.error();
-      } else {
-        answer += *skipped;
+    if (row.header.time_last < time || row.header.base_offset + row.header.count <= from) return true;
+    const std::uint64_t skip = from > row.header.base_offset ? from - row.header.base_offset : 0;
+    std::uint64_t place = 0;
+    if ((row.header.time_first < time || skip > 0) && row.header.continued == 0) {
+      auto found = find_in_row(log, skip, time);
+      if (!found) {
+        inner = found.error();
+        return false;
       }
+      place = *found;
     }
+    if (place == row.header.count) return true;  // only what lies before `from` is as late
+    answer = row.header.base_offset + place;
     return false;
   });
   if (!walked) return walked.error();
@@ -243,11 +246,15 @@ result<std::uint64_t> journal_reader::find_time(const log_state& log, std::uint3
   return answer;
 }
 
-result<std::uint64_t> journal_reader::records_before(const log_state& log, std::int64_t time) const {
+result<std::uint64_t> journal_reader::find_in_row(const log_state& log, std::uint64_t skip,
+                                                  std::int64_t time) const {
   if (!storage::verify_row(row_)) return damaged_row(log, row_, "wrong checksum");
-  const auto before = log::records_before(row_.records, row_.header.count, row_.header.time_first, time);
+  const auto skipped = size_of_records(row_.records, skip);
+  const auto before = skipped ? records_before(row_.records.subspan(*skipped), row_.header.count - skip,
+                                               row_.header.time_first, time)
+                              : std::nullopt;
   if (!before) return damaged_row(log, row_, "its records cannot be told apart");
-  return before->count;
+  return skip + before->count;
 }
 
 }  // namespace levada::log

@@ -31,10 +31,10 @@ class journal_reader {
   /// where a row is in segments by now. Moves the pass behind what it adds or passes over, and behind a row
   /// that it cannot read.
   [[nodiscard]] result<void> read_pass(log_pass& pass, std::uint64_t until, batch_builder& out);
-  /// The offset of the first record of a partition in the journal at or after `time`; its end when there is
-  /// none.
+  /// The offset of the first record of a partition in the journal, from offset `from` on, at or after `time`;
+  /// its end when there is none.
   [[nodiscard]] result<std::uint64_t> find_time(const log_state& log, std::uint32_t partition,
-                                                std::int64_t time);
+                                                std::int64_t time, std::uint64_t from = 0);
 
   /// The sequence of the last row; 0 where there is none.
   [[nodiscard]] result<std::uint64_t> last_sequence();
@@ -65,8 +65,10 @@ class journal_reader {
                                      batch_builder& out);
   [[nodiscard]] result<void> add_continued(const log_state& log, batch_builder& out);
 
-  /// How many records of the row that the cursor stands on come before `time`.
-  [[nodiscard]] result<std::uint64_t> records_before(const log_state& log, std::int64_t time) const;
+  /// The place in the row that the cursor stands on of the first record at or after `time` that does not
+  /// belong to the `skip` first; how many records it has when there is none.
+  [[nodiscard]] result<std::uint64_t> find_in_row(const log_state& log, std::uint64_t skip,
+                                                  std::int64_t time) const;
 
   storage::read_transaction txn_;
   storage::cursor cursor_;

@@ -50,7 +50,7 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
   if (auto exists = check_exists(log); !exists) return exists;
   while (from < end && !out.full()) {
     if (const std::uint64_t begin = log.begin(partition); from < begin) {
-      return removed(log, partition, from, begin);
+      return removed(log, partition, from, std::min(begin, end));
     }
     std::optional<sealed_part> part;
     {
@@ -109,8 +109,10 @@ result<void> log_reader::read_pass(log_pass& pass, std::uint64_t until, batch_bu
     }
     return least;
   };
-  while (pass.sequence < until && !out.full() && !pass.ended()) {
+  for (;;) {
+    // Also where nothing is left to be read: that a log has been deleted is to be told.
     if (auto checked = check_pass(pass); !checked) return checked;
+    if (pass.sequence >= until || out.full() || pass.ended()) return {};
     const std::uint64_t sealed = sealed_through();
     if (pass.sequence <= sealed) {
       if (!pass.sealed) pass.sealed.emplace(verify_);
@@ -131,7 +133,6 @@ result<void> log_reader::read_pass(log_pass& pass, std::uint64_t until, batch_bu
     if (auto read = (*rows)->read_pass(pass, until, out); !read) return read;
     if (pass.sequence == before && sealed_through() < before) return {};
   }
-  return {};
 }
 
 result<std::uint64_t> log_reader::find_time(const log_state& log, std::uint32_t partition,
@@ -151,7 +152,7 @@ result<std::uint64_t> log_reader::find_time(const log_state& log, std::uint32_t 
       while (part && part->where.time_max < time) part = log.find_sealed(partition, part->where.end_offset);
     }
     if (!part) {
-      auto found = (*rows)->find_time(log, partition, time);
+      auto found = (*rows)->find_time(log, partition, time, from);
       if (!found) return found;
       const std::shared_lock guard{log.mutex()};
       if (log.sealed_through() != sealed) continue;  // what was looked for has moved

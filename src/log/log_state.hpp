@@ -61,7 +61,9 @@ class log_state {
                std::uint32_t count, std::int64_t time_last) {
     partition_state& p = partitions_[partition];
     p.index.add(sequence, base_offset, time_last);
-    p.end.store(base_offset + count, std::memory_order_release);
+    // What has been removed may reach beyond the row.
+    const std::uint64_t end = std::max(base_offset + count, p.begin.load(std::memory_order_relaxed));
+    p.end.store(end, std::memory_order_release);
   }
 
   /// Takes over what has been saved of a partition's rows.

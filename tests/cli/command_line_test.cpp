@@ -72,7 +72,7 @@ TEST(CommandLine, TakesANameAndOptionsInAnyOrder) {
 
 TEST(CommandLine, LetsATopicHaveTheNameOfACommand) {
   EXPECT_EQ(parse_as<produce_request>({"produce", "topics", "--dir", "d"}).topic, "topics");
-  EXPECT_EQ(parse_as<tail_request>({"tail", "--dir", "d", "tail"}).topic, "tail");
+  EXPECT_EQ(parse_as<replay_request>({"tail", "--dir", "d", "tail"}).topic, "tail");
 }
 
 TEST(CommandLine, TakesWhatProduceNeeds) {
@@ -108,34 +108,75 @@ TEST(CommandLine, LeavesBracketsAndQuotesInTextsAlone) {
 }
 
 TEST(CommandLine, TakesWhatTailNeeds) {
-  const auto plain = parse_as<tail_request>({"tail", "t", "--dir", "d"});
-  EXPECT_TRUE(std::holds_alternative<from_earliest>(plain.from));
-  EXPECT_EQ(plain.partition, std::nullopt);
+  const auto plain = parse_as<replay_request>({"tail", "t", "--dir", "d"});
+  EXPECT_EQ(plain.topic, "t");
+  EXPECT_TRUE(std::holds_alternative<from_earliest>(plain.options.from));
+  EXPECT_TRUE(std::holds_alternative<until_latest>(plain.options.until));
+  EXPECT_EQ(plain.options.partition, std::nullopt);
   EXPECT_EQ(plain.count, std::nullopt);
-  EXPECT_FALSE(plain.follow || plain.json || plain.keys);
-  const auto full = parse_as<tail_request>({"tail", "t", "--dir", "d", "-f", "--from", "17", "--partition",
-                                            "2", "-n", "5", "--keys", "--key-separator", ": "});
-  EXPECT_EQ(std::get<offset>(full.from), offset{17});
-  EXPECT_EQ(full.partition, partition_id{2});
+  EXPECT_FALSE(plain.format.json || plain.format.keys || plain.format.topics);
+  const auto full = parse_as<replay_request>({"tail", "t", "--dir", "d", "-f", "--from", "17", "--partition",
+                                              "2", "-n", "5", "--keys", "--key-separator", ": "});
+  EXPECT_EQ(std::get<offset>(full.options.from), offset{17});
+  EXPECT_TRUE(std::holds_alternative<until_closed>(full.options.until));
+  EXPECT_EQ(full.options.partition, partition_id{2});
   EXPECT_EQ(full.count, 5U);
-  EXPECT_TRUE(full.follow && full.keys);
-  EXPECT_EQ(full.key_separator, ": ");
-  EXPECT_TRUE(parse_as<tail_request>({"tail", "t", "--dir", "d", "--json"}).json);
-  EXPECT_EQ(parse_as<tail_request>({"tail", "t", "--dir", "d", "--keys"}).key_separator, "\t");
+  EXPECT_TRUE(full.format.keys);
+  EXPECT_EQ(full.format.key_separator, ": ");
+  EXPECT_TRUE(parse_as<replay_request>({"tail", "t", "--dir", "d", "--json"}).format.json);
+  EXPECT_EQ(parse_as<replay_request>({"tail", "t", "--dir", "d", "--keys"}).format.key_separator, "\t");
 }
 
 TEST(CommandLine, FollowsFromTheEndUnlessToldOtherwise) {
-  EXPECT_TRUE(
-      std::holds_alternative<from_latest>(parse_as<tail_request>({"tail", "t", "--dir", "d", "-f"}).from));
+  const auto from = [](const std::vector<std::string>& words) {
+    return parse_as<replay_request>(words).options.from;
+  };
+  EXPECT_TRUE(std::holds_alternative<from_latest>(from({"tail", "t", "--dir", "d", "-f"})));
   EXPECT_TRUE(std::holds_alternative<from_earliest>(
-      parse_as<tail_request>({"tail", "t", "--dir", "d", "--follow", "--from", "earliest"}).from));
+      from({"tail", "t", "--dir", "d", "--follow", "--from", "earliest"})));
+  EXPECT_TRUE(std::holds_alternative<from_earliest>(from({"replay", "t", "--dir", "d", "-f"})));
+}
+
+TEST(CommandLine, TakesWhatReplayNeeds) {
+  const auto plain = parse_as<replay_request>({"replay", "t", "--dir", "d"});
+  EXPECT_EQ(plain.topic, "t");
+  EXPECT_TRUE(std::holds_alternative<from_earliest>(plain.options.from));
+  EXPECT_TRUE(std::holds_alternative<until_latest>(plain.options.until));
+  EXPECT_EQ(plain.options.pace, 0);
+  EXPECT_FALSE(plain.format.topics);
+  const auto bounded = parse_as<replay_request>(
+      {"replay", "--dir", "d", "--from", "3", "--until", "9", "--speed", "0.5", "t", "--partition", "1"});
+  EXPECT_EQ(std::get<offset>(bounded.options.from), offset{3});
+  EXPECT_EQ(std::get<offset>(bounded.options.until), offset{9});
+  EXPECT_EQ(bounded.options.partition, partition_id{1});
+  EXPECT_EQ(bounded.options.pace, 0.5);
+  const auto all = parse_as<replay_request>({"replay", "--all", "--dir", "d", "--until", "-10m", "--json"});
+  EXPECT_EQ(all.topic, std::nullopt);
+  EXPECT_EQ(std::get<timestamp>(all.options.until), now - 10min);
+  EXPECT_TRUE(all.format.json && all.format.topics);
+  EXPECT_TRUE(std::holds_alternative<until_closed>(
+      parse_as<replay_request>({"replay", "t", "--dir", "d", "--follow"}).options.until));
+}
+
+TEST(CommandLine, ReplaysOneTopicOrAll) {
+  EXPECT_THAT(refusal({"replay", "--dir", "d"}), HasSubstr("TOPIC or --all is required"));
+  EXPECT_THAT(refusal({"replay", "t", "--all", "--dir", "d"}), HasSubstr("excludes"));
+  EXPECT_THAT(refusal({"replay", "t", "u", "--dir", "d"}), HasSubstr("u"));
+}
+
+TEST(CommandLine, ReplaysAllWithoutOffsetsAndPartitions) {
+  EXPECT_THAT(refusal({"replay", "--all", "--dir", "d", "--partition", "0"}), HasSubstr("excludes"));
+  EXPECT_THAT(refusal({"replay", "--all", "--dir", "d", "--from", "0"}), HasSubstr("no offset"));
+  EXPECT_THAT(refusal({"replay", "--all", "--dir", "d", "--until", "9"}), HasSubstr("no offset"));
 }
 
 TEST(CommandLine, TakesAnAgeThoughItLooksLikeAnOption) {
-  const auto apart = parse_as<tail_request>({"tail", "t", "--dir", "d", "--from", "-10m"});
-  EXPECT_EQ(std::get<timestamp>(apart.from), now - 10min);
-  const auto joined = parse_as<tail_request>({"tail", "t", "--dir", "d", "--from=-2h"});
-  EXPECT_EQ(std::get<timestamp>(joined.from), now - 2h);
+  const auto apart = parse_as<replay_request>({"tail", "t", "--dir", "d", "--from", "-10m"});
+  EXPECT_EQ(std::get<timestamp>(apart.options.from), now - 10min);
+  const auto joined = parse_as<replay_request>({"tail", "t", "--dir", "d", "--from=-2h"});
+  EXPECT_EQ(std::get<timestamp>(joined.options.from), now - 2h);
+  const auto until = parse_as<replay_request>({"replay", "t", "--dir", "d", "--until", "-3d"});
+  EXPECT_EQ(std::get<timestamp>(until.options.until), now - 72h);
 }
 
 TEST(CommandLine, TakesCheck) {
@@ -177,11 +218,17 @@ TEST(CommandLine, RefusesNumbersThatAreNone) {
     EXPECT_NE(refusal({"produce", "t", "--dir", "d", "--partitions", number}), "") << number;
   }
   EXPECT_NE(refusal({"tail", "t", "--dir", "d", "-n", "18446744073709551616"}), "");
-  EXPECT_EQ(parse_as<tail_request>({"tail", "t", "--dir", "d", "-n", "010"}).count, 10U) << "not octal";
+  EXPECT_EQ(parse_as<replay_request>({"tail", "t", "--dir", "d", "-n", "010"}).count, 10U) << "not octal";
 }
 
 TEST(CommandLine, RefusesTextsThatMeanNothing) {
   EXPECT_THAT(refusal({"tail", "t", "--dir", "d", "--from", "noon"}), HasSubstr("--from: 'noon' is none of"));
+  EXPECT_THAT(refusal({"replay", "t", "--dir", "d", "--until", "earliest"}),
+              HasSubstr("--until: 'earliest' is none of latest, an offset"));
+  for (const char* const speed : {"", "x", "-1", "nan", "inf", "2x", "1e999"}) {
+    EXPECT_THAT(refusal({"replay", "t", "--dir", "d", std::string{"--speed="} + speed}), HasSubstr("--speed"))
+        << speed;
+  }
   EXPECT_THAT(refusal({"produce", "t", "--dir", "d", "--header", "a"}), HasSubstr("'a' is not of the form"));
   EXPECT_THAT(refusal({"produce", "t", "--dir", "d", "--header", "=a"}),
               HasSubstr("'=a' is not of the form"));
@@ -191,12 +238,13 @@ TEST(CommandLine, RefusesTextsThatMeanNothing) {
 TEST(CommandLine, RefusesOptionsThatContradictEachOther) {
   EXPECT_THAT(refusal({"tail", "t", "--dir", "d", "--json", "--keys"}), HasSubstr("excludes"));
   EXPECT_THAT(refusal({"tail", "t", "--dir", "d", "--key-separator", ":"}), HasSubstr("requires --keys"));
+  EXPECT_THAT(refusal({"replay", "t", "--dir", "d", "--follow", "--until", "latest"}), HasSubstr("excludes"));
 }
 
 TEST(CommandLine, HasHelpForTheProgramAndEachCommand) {
   const auto all = help({"--help"});
   for (const char* const command :
-       {"topics", "produce", "tail", "groups", "queues", "exchanges", "bindings", "check"}) {
+       {"topics", "produce", "tail", "replay", "groups", "queues", "exchanges", "bindings", "check"}) {
     EXPECT_THAT(all, HasSubstr(std::string{"\n  "} + command + " "));
     const auto one = help({command, "--help"});
     EXPECT_THAT(one, HasSubstr(std::string{"Usage: levada "} + command));

@@ -19,7 +19,8 @@ const std::vector<words>& reading_commands() {
                                       {"queues"},           {"exchanges"},
                                       {"bindings"},         {"check"},
                                       {"tail", "t"},        {"tail", "t", "--json"},
-                                      {"topics", "--json"}, {"tail", "t", "-f", "--from", "earliest"}};
+                                      {"topics", "--json"}, {"tail", "t", "-f", "--from", "earliest"},
+                                      {"replay", "t"},      {"replay", "--all"}};
   return all;
 }
 

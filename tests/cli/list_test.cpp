@@ -29,6 +29,13 @@ class Listing : public command_fixture {
     for (int i = 0; i < 3; ++i) ok(bus_->publish("events", "a.b", record{"m"}));
   }
 
+  /// The settings of a topic, at the end of its line of JSON, that was declared without any.
+  static std::string defaults() {
+    return R"("timestamps":"append_time","retention_ms":null,"retention_bytes":null,"retention_records":null,)"
+           R"("retention_force":false,"compacted":false,"tombstone_age_ms":null,"dirty_ratio":null,)"
+           R"("compression":"none"})"
+           "\n";
+  }
   void give_up_the_store() {
     worker_.reset();
     bus_.reset();
@@ -41,14 +48,14 @@ class Listing : public command_fixture {
 
 TEST_F(Listing, ShowsTopicsByPartition) {
   EXPECT_EQ(print({"topics"}),
-            "TOPIC   KIND      PARTITION  BEGIN  END  RECORDS\n"
-            "events  exchange          0      0    3        3\n"
-            "news    exchange          0      0    0        0\n"
-            "orders  topic             0      0   10       10\n"
-            "orders  topic             1      0    1        1\n");
+            "TOPIC   KIND      PARTITION  BEGIN  END  RECORDS  KEEPS\n"
+            "events  exchange          0      0    3        3  1d, 1GiB\n"
+            "news    exchange          0      0    0        0  1d, 1GiB\n"
+            "orders  topic             0      0   10       10  all\n"
+            "orders  topic             1      0    1        1  all\n");
   EXPECT_EQ(print({"topics", "news"}),
-            "TOPIC  KIND      PARTITION  BEGIN  END  RECORDS\n"
-            "news   exchange          0      0    0        0\n");
+            "TOPIC  KIND      PARTITION  BEGIN  END  RECORDS  KEEPS\n"
+            "news   exchange          0      0    0        0  1d, 1GiB\n");
 }
 
 TEST_F(Listing, ShowsMembersCommittedOffsetsEndsAndLagOfGroups) {
@@ -94,11 +101,10 @@ TEST_F(Listing, ShowsBindingsOfAllExchangesOrOfOne) {
 }
 
 TEST_F(Listing, PrintsOneObjectARowAsJson) {
-  EXPECT_EQ(print({"topics", "orders", "--json"}),
-            R"({"topic":"orders","kind":"topic","partition":0,"begin":0,"end":10,"records":10})"
-            "\n"
-            R"({"topic":"orders","kind":"topic","partition":1,"begin":0,"end":1,"records":1})"
-            "\n");
+  EXPECT_EQ(
+      print({"topics", "orders", "--json"}),
+      R"({"topic":"orders","kind":"topic","partition":0,"begin":0,"end":10,"records":10,)" + defaults() +
+          R"({"topic":"orders","kind":"topic","partition":1,"begin":0,"end":1,"records":1,)" + defaults());
 }
 
 TEST_F(Listing, RefusesNamesThatNothingHas) {
@@ -121,9 +127,33 @@ class SmallListing : public command_fixture {};
 
 TEST_F(SmallListing, ShowsHeadingsOfAnEmptyStore) {
   ok(ok(bus::open(store())).close());
-  EXPECT_EQ(print({"topics"}), "TOPIC  KIND  PARTITION  BEGIN  END  RECORDS\n");
+  EXPECT_EQ(print({"topics"}), "TOPIC  KIND  PARTITION  BEGIN  END  RECORDS  KEEPS\n");
   EXPECT_EQ(print({"groups"}), "GROUP  GENERATION  TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER\n");
   EXPECT_EQ(print({"groups", "--json"}), "");
+}
+
+TEST_F(SmallListing, ShowsWhatTopicsKeep) {
+  {
+    auto owner = ok(bus::open(store()));
+    topic_options o;
+    o.timestamps = timestamp_type::create_time;
+    o.retention = {.age = std::chrono::minutes{90}, .bytes = 5000, .records = 7, .force = true};
+    o.compaction = compaction_policy{.tombstone_age = std::chrono::milliseconds{2500}, .dirty_ratio = 0.25};
+    o.compression = compression::zstd;
+    ok(owner.declare_topic("a", o));
+    ok(owner.declare_topic("b", {.compression = compression::lz4}));
+  }
+  EXPECT_EQ(print({"topics"}),
+            "TOPIC  KIND   PARTITION  BEGIN  END  RECORDS  KEEPS\n"
+            "a      topic          0      0    0        0  90m, 5000B, 7 records, forced, compacted, create "
+            "time, zstd\n"
+            "b      topic          0      0    0        0  all, lz4\n");
+  EXPECT_EQ(
+      print({"topics", "a", "--json"}),
+      R"({"topic":"a","kind":"topic","partition":0,"begin":0,"end":0,"records":0,"timestamps":"create_time",)"
+      R"("retention_ms":5400000,"retention_bytes":5000,"retention_records":7,"retention_force":true,)"
+      R"("compacted":true,"tombstone_age_ms":2500,"dirty_ratio":2.5E-1,"compression":"zstd"})"
+      "\n");
 }
 
 TEST_F(SmallListing, ShowsMembersThatOwnNothing) {

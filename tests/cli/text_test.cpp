@@ -68,6 +68,13 @@ TEST(Printable, ShowsBytesThatAreNoText) {
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
 }
 
+TEST(Size, IsWrittenInTheLargestUnitThatDividesIt) {
+  EXPECT_EQ(to_size(std::uint64_t{3} << 30), "3GiB");
+  EXPECT_EQ(to_size(1536 << 20), "1536MiB");
+  EXPECT_EQ(to_size(4096), "4KiB");
+  EXPECT_EQ(to_size(5000), "5000B");
+}
+
 TEST(CharacterCount, CountsCharactersAndNotBytes) {
   EXPECT_EQ(character_count(""), 0U);
   EXPECT_EQ(character_count("na\xc3\xafve \xe2\x82\xac"), 7U);

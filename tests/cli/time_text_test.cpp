@@ -118,5 +118,23 @@ TEST(Start, RefusesEverythingElse) {
   }
 }
 
+TEST(End, TakesWhatAStartTakesButTheOldestRecord) {
+  EXPECT_TRUE(std::holds_alternative<until_latest>(parse_end("latest", noon).value()));
+  EXPECT_EQ(std::get<offset>(parse_end("42", noon).value()), offset{42});
+  EXPECT_EQ(std::get<timestamp>(parse_end("-10m", noon).value()), noon - 10min);
+  EXPECT_EQ(std::get<timestamp>(parse_end("@1769860800", noon).value()), noon);
+  for (const char* const text : {"", "earliest", "closed", "-1", "1x"}) {
+    EXPECT_FALSE(parse_end(text, noon)) << text;
+  }
+}
+
+TEST(Age, IsWrittenInTheLargestUnitThatDividesIt) {
+  EXPECT_EQ(to_age(48h), "2d");
+  EXPECT_EQ(to_age(25h), "25h");
+  EXPECT_EQ(to_age(90min), "90m");
+  EXPECT_EQ(to_age(61s), "61s");
+  EXPECT_EQ(to_age(1500ms), "1500ms");
+}
+
 }  // namespace
 }  // namespace levada::cli
