@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <levada/backup.hpp>
 #include <levada/consumer.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
@@ -137,6 +138,11 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] bus_health health() const;
   [[nodiscard]] result<bus_stats> stats() const;
 
+  /// Copies the bus as of now to a store of its own: `backup_store` for the owner. Everything that has been
+  /// acknowledged is in it; publishing goes on meanwhile. An in-memory bus cannot be copied:
+  /// `invalid_argument`.
+  [[nodiscard]] result<backup_report> backup(const std::filesystem::path& to,
+                                             const backup_options& options = {}) const;
   /// Does all maintenance that is due, in the calling thread: moves records into segments once the journal
   /// holds `bus_options::journal_bytes_seal`, applies retention, and gives back the space of what has been
   /// removed. Other threads

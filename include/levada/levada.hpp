@@ -4,6 +4,7 @@
 /// Everything. Includes only.
 
 #include <levada/attachment.hpp>
+#include <levada/backup.hpp>
 #include <levada/bus.hpp>
 #include <levada/clock.hpp>
 #include <levada/consumer.hpp>

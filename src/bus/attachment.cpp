@@ -1,4 +1,5 @@
 #include <levada/attachment.hpp>
+#include <levada/backup.hpp>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "bus/replay_impl.hpp"
 #include "bus/segment_set.hpp"
 #include "log/journal_index.hpp"
+#include "storage/store_copy.hpp"
 #include "storage/store_directory.hpp"
 
 namespace levada {
@@ -238,6 +240,14 @@ result<replay> attachment::replay_all(const replay_options& options) const {
 
 std::optional<int> attachment::owner_pid() const {
   return storage::owner_pid(impl_->directory());
+}
+
+result<backup_report> backup_store(const std::filesystem::path& from, const std::filesystem::path& to,
+                                   const backup_options& options) {
+  const attach_options how{.boot_id = options.boot_id};
+  auto store = storage::attach_store(from, {how.map_bytes_max, how.boot_id});
+  if (!store) return store.error();
+  return storage::copy_store(store->main, store->segments, to, options);
 }
 
 }  // namespace levada

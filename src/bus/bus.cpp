@@ -16,6 +16,7 @@
 #include "bus/retention.hpp"
 #include "bus/topic_impl.hpp"
 #include "log/record_codec.hpp"
+#include "storage/store_copy.hpp"
 
 namespace levada {
 namespace {
@@ -479,6 +480,15 @@ result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer
 }
 
 // Upkeep
+
+result<backup_report> bus::backup(const std::filesystem::path& to, const backup_options& options) const {
+  auto access = impl_->owner->enter("back up");
+  if (!access) return access.error();
+  if (impl_->owner->in_memory()) {
+    return error{errc::invalid_argument, "back up: an in-memory bus has no segments that could be copied"};
+  }
+  return storage::copy_store(access->main(), impl_->owner->segments_directory(), to, options);
+}
 
 result<void> bus::sync() {
   return impl_->owner->sync();

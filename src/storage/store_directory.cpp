@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "storage/catalog.hpp"
@@ -20,14 +21,18 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* signal_name = "signal";
-constexpr const char* segments_name = "segments";
-constexpr const char* other_directories[] = {segments_name, "jobs"};
+constexpr const char* directories[] = {main_directory_name, segments_directory_name, "jobs"};
 
 result<void> sync_path(const fs::path& path, int flags) {
   const unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
   if (!fd) return system_error(errno, "open", path);
   if (::fsync(fd.get()) != 0) return system_error(errno, "sync", path);
   return {};
+}
+
+/// A trailing slash would make the parent the directory itself.
+fs::path without_slash(const fs::path& given) {
+  return given.has_filename() ? given : given.parent_path();
 }
 
 fs::path parent_of(const fs::path& directory) {
@@ -50,17 +55,15 @@ result<main_environment> create_main(const fs::path& directory, const store_opti
   return main;
 }
 
-result<void> fill(const fs::path& directory, const store_options& options) {
-  if (auto main = create_main(directory / main_directory_name, options, false); !main) return main.error();
-  for (const char* name : other_directories) {
-    const fs::path path = directory / name;
-    if (::mkdir(path.c_str(), 0700) != 0) return system_error(errno, "create directory", path);
-    if (auto synced = sync_path(path, O_DIRECTORY); !synced) return synced;
-  }
+/// Completes a new store's directory, whose main environment and segments are there, and makes all of it
+/// durable.
+result<void> complete(const fs::path& directory) {
   if (auto made = signal_page::create(directory / signal_name); !made) return made;
   if (auto made = owner_lock::create(directory); !made) return made;
   if (auto synced = sync_path(directory / main_directory_name / "data.mdb", 0); !synced) return synced;
-  if (auto synced = sync_path(directory / main_directory_name, O_DIRECTORY); !synced) return synced;
+  for (const char* name : directories) {
+    if (auto synced = sync_path(directory / name, O_DIRECTORY); !synced) return synced;
+  }
   return sync_path(directory, O_DIRECTORY);
 }
 
@@ -81,23 +84,14 @@ void remove_leftovers(const fs::path& directory) {
 }
 
 result<void> create_store(const fs::path& directory, const store_options& options) {
-  remove_leftovers(directory);
-  auto scratch = scratch_directory::make(parent_of(directory) / scratch_prefix(directory));
-  if (!scratch) return scratch.error();
-  if (auto filled = fill(scratch->path(), options); !filled) return filled;
-  // Replaces an empty directory atomically.
-  if (::rename(scratch->path().c_str(), directory.c_str()) != 0) {
-    // Somebody else was faster: theirs is opened.
-    if (errno == ENOTEMPTY || errno == EEXIST) return {};
-    if (errno == EBUSY) {
-      return error{errc::invalid_argument,
-                   fmt::format("create store '{}': it is a mount point; name a directory below it",
-                               directory.string())};
-    }
-    return system_error(errno, "create store", directory);
-  }
-  scratch->keep();
-  return sync_path(parent_of(directory), O_DIRECTORY);
+  auto made = make_store(directory, [&](const fs::path& scratch) -> result<bool> {
+    auto main = create_main(scratch / main_directory_name, options, false);
+    if (!main) return main.error();
+    return true;
+  });
+  // Somebody else was faster: theirs is opened.
+  if (!made && made.error() != errc::store_in_use) return made.error();
+  return {};
 }
 
 enum class finding { store, nothing };
@@ -174,9 +168,40 @@ bool is_network_filesystem(std::uint64_t f_type) noexcept {
   }
 }
 
+result<bool> make_store(const fs::path& given, const fill_function& fill) {
+  const fs::path directory = without_slash(given);
+  if (directory.empty()) return error{errc::invalid_argument, "create store: the path is empty"};
+  remove_leftovers(directory);
+  auto scratch = scratch_directory::make(parent_of(directory) / scratch_prefix(directory));
+  if (!scratch) return scratch.error();
+  for (const char* name : directories) {
+    if (std::string_view{name} == main_directory_name) continue;  // is made by what fills it
+    const fs::path path = scratch->path() / name;
+    if (::mkdir(path.c_str(), 0700) != 0) return system_error(errno, "create directory", path);
+  }
+  auto filled = fill(scratch->path());
+  if (!filled || !*filled) return filled;
+  if (auto done = complete(scratch->path()); !done) return done.error();
+  // Replaces an empty directory atomically.
+  if (::rename(scratch->path().c_str(), directory.c_str()) != 0) {
+    if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) {
+      return error{errc::store_in_use,
+                   fmt::format("create store '{}': there is something already", directory.string())};
+    }
+    if (errno == EBUSY) {
+      return error{errc::invalid_argument,
+                   fmt::format("create store '{}': it is a mount point; name a directory below it",
+                               directory.string())};
+    }
+    return system_error(errno, "create store", directory);
+  }
+  scratch->keep();
+  if (auto synced = sync_path(parent_of(directory), O_DIRECTORY); !synced) return synced.error();
+  return true;
+}
+
 result<owned_store> open_store(const fs::path& given, const store_options& options) {
-  // A trailing slash would make the parent the directory itself.
-  const fs::path directory = given.has_filename() ? given : given.parent_path();
+  const fs::path directory = without_slash(given);
   if (directory.empty()) return error{errc::invalid_argument, "open store: the path is empty"};
   const auto found = look(directory);
   if (!found) return found.error();
@@ -198,7 +223,8 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
                                      {.map_bytes = options.map_bytes, .no_sync = options.checkpointed},
                                      *restored ? std::nullopt : lock->clean_transaction());
   if (!main) return main.error();
-  owned_store store{std::move(*lock), std::move(*signal), std::move(*main), directory / segments_name};
+  owned_store store{std::move(*lock), std::move(*signal), std::move(*main),
+                    directory / segments_directory_name};
   store.restored = *restored;
   if (options.checkpointed) {
     auto begun = checkpointing::start(store.main, main_directory, options.boot_id, options.now);
@@ -248,7 +274,8 @@ result<attached_store> attach_store(const fs::path& directory, const attaching_o
   auto main = main_environment::open(directory / main_directory_name,
                                      {.map_bytes = options.map_bytes, .read_only = true});
   if (!main) return main.error();
-  return attached_store{std::move(*claim), std::move(*signal), std::move(*main), directory / segments_name};
+  return attached_store{std::move(*claim), std::move(*signal), std::move(*main),
+                        directory / segments_directory_name};
 }
 
 }  // namespace levada::storage

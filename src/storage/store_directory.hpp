@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "storage/checkpointing.hpp"
@@ -17,6 +18,16 @@ namespace levada::storage {
 
 /// The directory of the main environment within a store's.
 inline constexpr const char* main_directory_name = "main";
+
+/// That of its segments.
+inline constexpr const char* segments_directory_name = "segments";
+
+/// Makes a new store at `directory`, where there must be nothing, or an empty directory. `fill` makes the
+/// main environment in the directory that it is given, below which that of the segments is there already; it
+/// returns whether the store is to be. Made in a temporary sibling directory, synced and renamed, so a crash
+/// leaves nothing or a whole store. Fails with `store_in_use` where there is something.
+using fill_function = std::function<result<bool>(const std::filesystem::path& directory)>;
+[[nodiscard]] result<bool> make_store(const std::filesystem::path& directory, const fill_function& fill);
 
 /// A store opened by its owner.
 struct owned_store {
