@@ -63,6 +63,14 @@ constexpr const char* replay_footer =
 Ends before the record at UNTIL, and waits for it where it is an offset still to come. With -f nothing but
 --count or a signal ends it. With --all each line begins with the topic's name and a tab.)";
 
+constexpr const char* backup_footer =
+    R"(The backup is a store like any other, as of one commit: it can be read, checked, and opened by a program.
+BACKUP must not exist, or be an empty directory. Works beside a process that owns the store, which goes on.
+Sealed segments never change, and are shared as hard links where both lie on one file system.)";
+
+constexpr const char* restore_footer =
+    R"(Makes DIR, which must not exist or be an empty directory, from a backup, which stays as it is.)";
+
 constexpr const char* printing_footer =
     R"(
 
@@ -167,6 +175,8 @@ class command_line {
     add_list("bindings", "List bindings of queues to exchanges", subject::bindings,
              "Only those of this exchange");
     add_check();
+    add_copy("backup", "Copy a store, also one that is in use", "Where to", false)->footer(backup_footer);
+    add_copy("restore", "Make a store from a backup", "Where from", true)->footer(restore_footer);
     app_.footer(program_footer);
   }
 
@@ -186,7 +196,8 @@ class command_line {
   }
 
  private:
-  using real_request = std::variant<list_request, produce_request, replay_request, check_request>;
+  using real_request =
+      std::variant<list_request, produce_request, replay_request, check_request, copy_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
     auto* const command = app_.add_subcommand(name, description)->group("Commands");
@@ -211,6 +222,18 @@ class command_line {
     add_command("check", "Examine the whole store and report what does not hold together")->callback([this] {
       asked_ = check_;
     });
+  }
+
+  CLI::App* add_copy(const char* name, const char* description, const char* other_description, bool restore) {
+    auto* const command = add_command(name, description);
+    command->add_option("BACKUP", copy_.other, other_description)->required();
+    command->add_flag("--copy", full_copy_, "Copy segments too, instead of linking to them");
+    command->callback([this, restore] {
+      copy_.restore = restore;
+      copy_.hard_links = !full_copy_;
+      asked_ = copy_;
+    });
+    return command;
   }
 
   void add_produce() {
@@ -354,6 +377,8 @@ class command_line {
   produce_request produce_;
   replay_request replay_;
   check_request check_;
+  copy_request copy_;
+  bool full_copy_ = false;
   real_request asked_;
 };
 

@@ -12,6 +12,7 @@ namespace levada::cli {
 inline constexpr int failure_status = 1;
 
 struct check_request;
+struct copy_request;
 struct list_request;
 struct produce_request;
 struct replay_request;
@@ -20,5 +21,6 @@ struct replay_request;
 [[nodiscard]] result<int> run(const produce_request& request);
 [[nodiscard]] result<int> run(const replay_request& request);
 [[nodiscard]] result<int> run(const check_request& request);
+[[nodiscard]] result<int> run(const copy_request& request);
 
 }  // namespace levada::cli

@@ -55,6 +55,15 @@ struct replay_request {
   record_format format;
 };
 
+/// What `levada backup` and `levada restore` are asked for.
+struct copy_request {
+  std::filesystem::path directory;
+  /// The backup.
+  std::filesystem::path other;
+  bool restore = false;
+  bool hard_links = true;
+};
+
 /// What `levada check` is asked for.
 struct check_request {
   std::filesystem::path directory;
