@@ -11,7 +11,8 @@
 
 namespace levada {
 
-/// The place of a record in its partition. Offsets start at 0, are dense, and are never used twice.
+/// The place of a record in its partition. Offsets start at 0 and are never used twice; they are dense but
+/// where records have been given up from among others, as by compaction.
 class offset : public detail::strong<struct offset_tag, std::uint64_t> {
  public:
   using strong::strong;
