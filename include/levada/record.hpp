@@ -140,14 +140,16 @@ class LEVADA_EXPORT record_view {
   [[nodiscard]] levada::offset offset() const noexcept { return offset_; }
   /// When the record was appended, by the clock of the bus, which never falls within a partition; in a topic
   /// with create times what its publisher gave.
-  [[nodiscard]] timestamp time() const noexcept { return time_; }
+  [[nodiscard]] timestamp time() const noexcept {
+    return time_first_ + std::chrono::microseconds{encoded_.time_delta()};
+  }
 
-  [[nodiscard]] bool has_key() const noexcept { return parts_.has_key; }
+  [[nodiscard]] bool has_key() const noexcept { return encoded_.has_key(); }
   /// The key; empty when there is none.
-  [[nodiscard]] std::string_view key() const noexcept { return parts_.key; }
+  [[nodiscard]] std::string_view key() const noexcept { return encoded_.key(); }
   /// The value; empty for a tombstone. Starts at an address that is a multiple of 8.
-  [[nodiscard]] std::string_view value() const noexcept { return parts_.value; }
-  [[nodiscard]] bool is_tombstone() const noexcept { return parts_.is_tombstone; }
+  [[nodiscard]] std::string_view value() const noexcept { return encoded_.value(); }
+  [[nodiscard]] bool is_tombstone() const noexcept { return encoded_.is_tombstone(); }
 
   /// The routing key that the record was published with; empty when it was appended to a plain topic.
   [[nodiscard]] std::string_view routing_key() const noexcept;
@@ -164,8 +166,8 @@ class LEVADA_EXPORT record_view {
   std::string_view topic_;
   partition_id partition_;
   levada::offset offset_;
-  timestamp time_;
-  detail::record_parts parts_;
+  timestamp time_first_;  // that of the row
+  detail::encoded_record encoded_;
 };
 
 }  // namespace levada

@@ -309,7 +309,7 @@ record::record(const record_view& view) {
 
 std::string_view record_view::routing_key() const noexcept {
   std::string_view found;
-  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+  log::for_each_field(encoded_.extras(), [&](log::tag t, log::field_reader& reader) {
     if (t != log::tag::routing_key) return log::skip(t, reader);
     found = reader.text();
     return false;
@@ -319,7 +319,7 @@ std::string_view record_view::routing_key() const noexcept {
 
 std::vector<header_view> record_view::headers() const {
   std::vector<header_view> all;
-  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+  log::for_each_field(encoded_.extras(), [&](log::tag t, log::field_reader& reader) {
     if (t != log::tag::header) return log::skip(t, reader);
     const auto name = reader.text();
     all.push_back({name, reader.value()});
@@ -330,7 +330,7 @@ std::vector<header_view> record_view::headers() const {
 
 std::optional<header_value_view> record_view::header(std::string_view name) const {
   std::optional<header_value_view> found;
-  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+  log::for_each_field(encoded_.extras(), [&](log::tag t, log::field_reader& reader) {
     if (t != log::tag::header || reader.text() != name) {
       if (t != log::tag::header) return log::skip(t, reader);
       reader.value();
@@ -344,7 +344,7 @@ std::optional<header_value_view> record_view::header(std::string_view name) cons
 
 properties_view record_view::properties() const noexcept {
   properties_view p;
-  log::for_each_field(parts_.extras, [&](log::tag t, log::field_reader& reader) {
+  log::for_each_field(encoded_.extras(), [&](log::tag t, log::field_reader& reader) {
     switch (t) {
       case log::tag::content_type:
         p.content_type = reader.text();

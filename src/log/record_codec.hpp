@@ -21,14 +21,6 @@ namespace levada::detail {
 
 /// Makes record views of encoded records.
 struct record_access {
-  static void place(record_view& view, std::string_view topic, partition_id partition, levada::offset offset,
-                    timestamp time, const record_parts& parts) noexcept {
-    view.topic_ = topic;
-    view.partition_ = partition;
-    view.offset_ = offset;
-    view.time_ = time;
-    view.parts_ = parts;
-  }
   static void fill(record_batch& batch, std::shared_ptr<const record_batch::content> content) {
     batch.content_ = std::move(content);
   }

@@ -9,7 +9,7 @@
 namespace levada::log {
 namespace {
 
-constexpr auto later = [](const auto& a, const auto& b) { return a.sequence() > b.sequence(); };
+constexpr auto later = [](const auto& a, const auto& b) { return a.sequence > b.sequence; };
 
 }  // namespace
 
@@ -84,6 +84,7 @@ result<sealed_outcome> sealed_merge::settle(log_pass& pass, stream& s) {
 
 result<sealed_outcome> sealed_merge::start(log_pass& pass) {
   streams_.clear();
+  heap_.clear();
   for (std::size_t i = 0; i < pass.parts.size(); ++i) {
     for (std::uint32_t p = 0; p < pass.parts[i].log->partitions(); ++p) {
       stream s;
@@ -91,10 +92,12 @@ result<sealed_outcome> sealed_merge::start(log_pass& pass) {
       s.partition = p;
       if (auto entered = enter_part(pass, s); !entered || *entered == sealed_outcome::gone) return entered;
       if (auto settled = settle(pass, s); !settled || *settled == sealed_outcome::gone) return settled;
-      if (!s.ended()) streams_.push_back(std::move(s));
+      if (s.ended()) continue;
+      heap_.push_back({s.sequence(), streams_.size()});
+      streams_.push_back(std::move(s));
     }
   }
-  std::make_heap(streams_.begin(), streams_.end(), later);
+  std::make_heap(heap_.begin(), heap_.end(), later);
   return sealed_outcome::done;
 }
 
@@ -130,12 +133,12 @@ result<sealed_outcome> sealed_merge::read(log_pass& pass, std::uint64_t until, b
     started_until_ = until;
     started_ = true;
   }
-  const auto put_back = [this] { std::push_heap(streams_.begin(), streams_.end(), later); };
-  while (!streams_.empty() && streams_.front().sequence() < until) {
-    pass.sequence = std::max(pass.sequence, streams_.front().sequence());
+  while (!heap_.empty() && heap_.front().sequence < until) {
+    pass.sequence = std::max(pass.sequence, heap_.front().sequence);
     if (out.full()) return sealed_outcome::done;
-    std::pop_heap(streams_.begin(), streams_.end(), later);
-    stream& s = streams_.back();
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    place& last = heap_.back();
+    stream& s = streams_[last.stream];
     auto added = add_run(pass, s, out);
     auto settled = added && *added ? settle(pass, s) : result<sealed_outcome>{sealed_outcome::done};
     if (!added || !settled || *settled == sealed_outcome::gone) {
@@ -144,9 +147,10 @@ result<sealed_outcome> sealed_merge::read(log_pass& pass, std::uint64_t until, b
       return settled;
     }
     if (s.ended()) {
-      streams_.pop_back();
+      heap_.pop_back();
     } else {
-      put_back();
+      last.sequence = s.sequence();
+      std::push_heap(heap_.begin(), heap_.end(), later);
     }
     if (!*added) return sealed_outcome::done;
   }

@@ -52,7 +52,13 @@ class sealed_merge {
   bool started_ = false;
   /// What was sealed when the streams were opened: one that ended may go on behind it.
   std::uint64_t started_until_ = 0;
-  std::vector<stream> streams_;  // a heap, the least sequence in front
+  std::vector<stream> streams_;
+  /// Where a stream stands; small, as they are moved about with every run.
+  struct place {
+    std::uint64_t sequence = 0;
+    std::size_t stream = 0;
+  };
+  std::vector<place> heap_;  // of the streams that have not ended, the least sequence in front
 };
 
 }  // namespace levada::log

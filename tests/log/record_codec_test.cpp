@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,14 +28,32 @@ std::string extras_of(const record& r, std::string_view routing_key = {}) {
   return ok(encode_extras(routing_key, r));
 }
 
-/// A view of a record that consists of these extras.
-record_view view_of(std::string_view extras) {
-  record_view view;
-  record_parts parts;
-  parts.extras = extras;
-  detail::record_access::place(view, "t", partition_id{}, offset{}, timestamp{}, parts);
-  return view;
+/// A batch of one record.
+record_batch batch_of(const std::vector<std::byte>& bytes) {
+  auto content = std::make_shared<detail::record_access::batch_content>();
+  const auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
+  record_batch::slice slice{std::make_shared<const std::string>("t"), {}, {}, 1, {}, 1};
+  slice.data = owner->data();
+  slice.size = owner->size();
+  content->slices.push_back(slice);
+  content->owners.push_back(owner);
+  content->records = 1;
+  record_batch batch;
+  detail::record_access::fill(batch, std::move(content));
+  return batch;
 }
+
+/// A record that consists of these extras, and what is read of it.
+class viewed_extras {
+ public:
+  explicit viewed_extras(std::string_view extras) : batch_{batch_of(encoded({.extras = extras}))} {}
+  const record_view* operator->() const { return &*at_; }
+  [[nodiscard]] const record_view& view() const { return *at_; }
+
+ private:
+  record_batch batch_;
+  record_batch::iterator at_ = batch_.begin();
+};
 
 // The bytes below are what stores on disk hold: they never change.
 
@@ -212,7 +231,8 @@ TEST(RecordCodec, FindsEachFieldAmongAllOthers) {
       .header("twice", std::int64_t{2});
   r.properties({"ct", "mi", "ci", "rt", "ty", 5ms, std::uint8_t{0}});
   const std::string extras = extras_of(r, "key");
-  const record_view view = view_of(extras);
+  const viewed_extras viewed{extras};
+  const record_view& view = viewed.view();
   EXPECT_EQ(view.routing_key(), "key");
   const auto p = view.properties();
   EXPECT_EQ(p.content_type, "ct");
@@ -233,17 +253,22 @@ TEST(RecordCodec, FindsEachFieldAmongAllOthers) {
 }
 
 TEST(RecordCodec, TellsAnAbsentFieldFromAZero) {
-  const auto none = view_of({}).properties();
+  const auto none = viewed_extras {
+    ""
+    } -> properties();
   EXPECT_EQ(none.expiration, std::nullopt);
   EXPECT_EQ(none.priority, std::nullopt);
   EXPECT_EQ(none.content_type, "");
-  EXPECT_EQ(view_of({}).routing_key(), "");
-  EXPECT_TRUE(view_of({}).headers().empty());
+  EXPECT_EQ(
+      viewed_extras { "" } -> routing_key(), "");
+  EXPECT_TRUE(viewed_extras { "" } -> headers().empty());
   record r{"v"};
   r.properties({.expiration = 0ms});
   const std::string extras = extras_of(r);
-  EXPECT_EQ(view_of(extras).properties().expiration, 0ms);
-  EXPECT_EQ(view_of(extras).properties().priority, std::nullopt);
+  EXPECT_EQ(
+      viewed_extras { extras } -> properties().expiration, 0ms);
+  EXPECT_EQ(
+      viewed_extras { extras } -> properties().priority, std::nullopt);
 }
 
 TEST(RecordCodec, ReadsNothingBeyondExtrasThatAreCutShort) {
@@ -254,7 +279,8 @@ TEST(RecordCodec, ReadsNothingBeyondExtrasThatAreCutShort) {
   for (std::size_t size = 0; size < extras.size(); ++size) {
     // In memory of its own, so that a sanitizer sees a read beyond it.
     const std::vector<char> cut(extras.begin(), extras.begin() + static_cast<std::ptrdiff_t>(size));
-    const record_view view = view_of({cut.data(), cut.size()});
+    const viewed_extras viewed{{cut.data(), cut.size()}};
+    const record_view& view = viewed.view();
     EXPECT_LE(view.headers().size(), 3U);
     EXPECT_LE(view.routing_key().size(), 3U);
     EXPECT_LE(view.properties().type.size(), 2U);
@@ -267,8 +293,12 @@ TEST(RecordCodec, StopsAtAFieldThatItDoesNotKnow) {
   r.properties({.type = "ty"});
   const std::string known = extras_of(r);
   const std::string later = known + std::string{"\x7f\x08\x01x", 4};
-  EXPECT_EQ(view_of(later).properties().type, "ty") << "what stands before it is read";
-  EXPECT_EQ(view_of(later).routing_key(), "") << "what follows it is not";
+  EXPECT_EQ(
+      viewed_extras { later } -> properties().type, "ty")
+      << "what stands before it is read";
+  EXPECT_EQ(
+      viewed_extras { later } -> routing_key(), "")
+      << "what follows it is not";
 }
 
 TEST(RecordCodec, CopiesAViewIntoARecordOfItsOwn) {
@@ -277,20 +307,14 @@ TEST(RecordCodec, CopiesAViewIntoARecordOfItsOwn) {
   r.properties({.content_type = "ct", .priority = std::uint8_t{3}});
   const std::string extras = extras_of(r);
   const auto bytes = encoded(ok(source_of(r, extras)));
-  record_parts parts;
-  std::int32_t delta = 0;
-  ASSERT_GT(detail::decode_record(bytes.data(), bytes.size(), parts, delta), 0U);
-  record_view view;
-  detail::record_access::place(view, "t", partition_id{}, offset{}, timestamp{}, parts);
-  const record copy{view};
+  const auto batch = batch_of(bytes);
+  const record copy{*batch.begin()};
   EXPECT_EQ(copy.key(), "key");
   EXPECT_EQ(copy.value(), "value");
   EXPECT_EQ(extras_of(copy), extras);
-  const auto gone = encoded({.key = "k", .has_key = true, .is_tombstone = true});
-  ASSERT_GT(detail::decode_record(gone.data(), gone.size(), parts, delta), 0U);
-  detail::record_access::place(view, "t", partition_id{}, offset{}, timestamp{}, parts);
-  EXPECT_EQ(record{view}.value(), std::nullopt);
-  EXPECT_EQ(record{view}.key(), "k");
+  const auto gone = batch_of(encoded({.key = "k", .has_key = true, .is_tombstone = true}));
+  EXPECT_EQ(record{*gone.begin()}.value(), std::nullopt);
+  EXPECT_EQ(record{*gone.begin()}.key(), "k");
 }
 
 }  // namespace

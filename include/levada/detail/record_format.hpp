@@ -41,12 +41,63 @@ struct record_parts {
   bool is_tombstone = false;
 };
 
-/// Grants the library's own code what only it may do with a `record_view`.
-struct record_access;
-
 [[nodiscard]] constexpr std::size_t padded(std::size_t size) noexcept {
   return (size + 7) & ~std::size_t{7};
 }
+
+/// An encoded record whose sizes have been found to fit, read where it stands: nothing is copied, and what
+/// nobody asks for is not looked at. Without one, everything is empty.
+class encoded_record {
+ public:
+  encoded_record() = default;
+  explicit encoded_record(const std::byte* data) noexcept : data_{data} {}
+
+  [[nodiscard]] bool has_key() const noexcept { return (header().flags & record_has_key) != 0; }
+  [[nodiscard]] bool is_tombstone() const noexcept { return (header().flags & record_is_tombstone) != 0; }
+  [[nodiscard]] std::int32_t time_delta() const noexcept { return header().time_delta; }
+  [[nodiscard]] std::string_view value() const noexcept {
+    const record_header h = header();
+    return {bytes(sizeof h), value_size(h)};
+  }
+  [[nodiscard]] std::string_view key() const noexcept {
+    const record_header h = header();
+    return {bytes(sizeof h + value_size(h)), h.key_size};
+  }
+  [[nodiscard]] std::string_view extras() const noexcept {
+    const record_header h = header();
+    return {bytes(sizeof h + value_size(h) + h.key_size), h.extras_size};
+  }
+
+ private:
+  static constexpr record_header nothing{sizeof(record_header), 0, 0, 0, 0};
+
+  [[nodiscard]] record_header header() const noexcept {
+    record_header h = nothing;
+    if (data_ != nullptr) std::memcpy(&h, data_, sizeof h);
+    return h;
+  }
+  [[nodiscard]] static std::size_t value_size(const record_header& h) noexcept {
+    return h.size - sizeof h - h.key_size - h.extras_size;
+  }
+  [[nodiscard]] const char* bytes(std::size_t at) const noexcept {
+    return data_ == nullptr ? nullptr : reinterpret_cast<const char*>(data_) + at;
+  }
+
+  const std::byte* data_ = nullptr;
+};
+
+/// The padded size of the record at `data`, of which `available` bytes may be read; 0 when the bytes are no
+/// record.
+[[nodiscard]] inline std::size_t size_of_record(const std::byte* data, std::size_t available) noexcept {
+  record_header h;
+  if (available < sizeof h) return 0;
+  std::memcpy(&h, data, sizeof h);
+  const std::size_t fixed = sizeof h + h.key_size + std::size_t{h.extras_size};
+  return h.size < fixed || h.size > available ? 0 : padded(h.size);
+}
+
+/// Grants the library's own code what only it may do with a `record_view`.
+struct record_access;
 
 /// Decodes the record at `data`, of which `available` bytes may be read. Returns the padded size of the
 /// record, or 0 when the bytes are no record. `data` is 8-aligned.
