@@ -39,7 +39,9 @@ class examination {
       return {};
     }
     for (const auto& log : catalog->logs) {
-      logs_.emplace(log.id, known_log{log.name, std::vector<std::uint64_t>(log.partitions, 0)});
+      known_log known{log.name, std::vector<std::uint64_t>(log.partitions, 0), log.begins};
+      known.begins.resize(log.partitions);
+      logs_.emplace(log.id, std::move(known));
     }
     examine_segments(*catalog);
     sealed_ = catalog->store.sealed;
@@ -54,7 +56,7 @@ class examination {
   struct known_log {
     std::string name;
     std::vector<std::uint64_t> ends;
-    std::vector<std::uint64_t> begins = {};
+    std::vector<std::uint64_t> begins;
 
     /// Whether a row continues its partition. Where nothing is known of it but its beginning, rows before
     /// that may start anywhere.
@@ -97,8 +99,6 @@ class examination {
     }
     for (const auto& log : catalog.logs) {
       known_log& known = logs_.at(log.id);
-      known.begins = log.begins;
-      known.begins.resize(known.ends.size());
       for (std::size_t p = 0; p < known.ends.size(); ++p) {
         known.ends[p] = std::max(known.ends[p], known.begins[p]);
       }
@@ -183,6 +183,14 @@ class examination {
       examine_row(row, where, continued, continued_left);
     }
     if (continued_left > 0) found("journal", "the last record is not complete");
+    for (auto& [id, log] : logs_) {
+      for (std::size_t p = 0; p < log.ends.size(); ++p) {
+        if (log.ends[p] < log.begins[p]) {
+          found(fmt::format("topic '{}' partition {}", log.name, p),
+                fmt::format("it ends at {}, before its beginning, {}", log.ends[p], log.begins[p]));
+        }
+      }
+    }
     return {};
   }
 
@@ -345,6 +353,7 @@ result<check_report> check_store(const std::filesystem::path& directory, const a
   // What the pages show comes first: LMDB must not map a file that would make it crash.
   auto place = storage::examine_place(directory);
   if (!place) return place.error();
+  if (auto whole = storage::examine_recovery(directory, options.boot_id); !whole) return whole.error();
   auto shape = storage::check_main_file(data_file);
   if (!shape) {
     if (shape.error() != errc::damaged) return shape.error();

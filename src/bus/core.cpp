@@ -236,6 +236,13 @@ result<void> core::load() {
     }
   }
   if (auto begun = begin_epoch(); !begun) return begun;
+  if (!in_memory()) {
+    // Only now: a checkpoint that there was before may have named files that the catalogue does not.
+    auto above = remove_stray_segments(store_->segments, found.segments);
+    if (!above) return above.error();
+    store_entry_.next_segment = std::max(store_entry_.next_segment, *above);
+    next_segment_ = store_entry_.next_segment;
+  }
   if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
   const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
                                 [](const auto& log) { return log.policy.retention_milliseconds > 0; });
@@ -285,11 +292,6 @@ result<void> core::load_logs(const storage::catalog& found) {
             segment, [this](std::uint32_t log, std::uint32_t partition) { return begin_of(log, partition); });
       });
   if (!all_needed) ask_for_sweep();
-  if (!in_memory()) {
-    auto above = remove_stray_segments(store_->segments, found.segments);
-    if (!above) return above.error();
-    store_entry_.next_segment = std::max(store_entry_.next_segment, *above);
-  }
   next_segment_ = store_entry_.next_segment;
 
   auto journal = log::journal_reader::open(store_->main);

@@ -88,11 +88,24 @@ struct log_picture {
     policy = log.policy();
     for (std::uint32_t p = 0; p < log.partitions(); ++p) {
       begins.push_back(log.begin(p));
-      records += log.end(p) - log.begin(p);
-      for (const auto& part : log.sealed(p)) parts.push_back(part.where);
+      std::uint64_t journal_begin = log.begin(p);
+      for (const auto& part : log.sealed(p)) {
+        parts.push_back(part.where);
+        records += records_of(part.where);
+        journal_begin = std::max(journal_begin, part.where.end_offset);
+      }
+      records += log.end(p) - journal_begin;
     }
     std::sort(parts.begin(), parts.end(),
               [](const auto& a, const auto& b) { return a.sequence_last < b.sequence_last; });
+  }
+
+  /// How many records of a part there are at least: it may have gaps, and none is counted that may lie before
+  /// the beginning.
+  [[nodiscard]] std::uint64_t records_of(const storage::segment_entry::part& part) const {
+    const std::uint64_t begin = begins[part.partition];
+    const std::uint64_t before = begin > part.base_offset ? begin - part.base_offset : 0;
+    return part.records > before ? part.records - before : 0;
   }
 };
 
@@ -103,11 +116,12 @@ void give_up_parts(log_picture& log) {
   for (const auto& part : log.parts) {
     const bool too_many_bytes =
         log.policy.retention_bytes > 0 && bytes - part.bytes >= log.policy.retention_bytes;
+    const std::uint64_t records = log.records_of(part);
     const bool too_many_records =
-        log.policy.retention_records > 0 && log.records >= log.policy.retention_records + part.records;
+        log.policy.retention_records > 0 && log.records >= log.policy.retention_records + records;
     if (!too_many_bytes && !too_many_records) return;
     bytes -= part.bytes;
-    log.records -= std::min(log.records, part.records);
+    log.records -= records;
     auto& begin = log.begins[part.partition];
     begin = std::max(begin, part.end_offset);
   }

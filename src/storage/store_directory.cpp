@@ -252,23 +252,23 @@ result<void> examine_place(const fs::path& directory) {
   return check_directory(directory);
 }
 
+result<void> examine_recovery(const fs::path& directory, const std::string& boot_id) {
+  // Where it has an owner, that has seen to it.
+  if (owner_pid(directory)) return {};
+  auto stale = needs_restoring(directory / main_directory_name, boot_id.empty() ? system_boot_id() : boot_id);
+  if (!stale) return stale.error();
+  if (!*stale) return {};
+  return error{errc::recovery_needed,
+               fmt::format("attach to store '{}': the system went down while it was written; its owner must "
+                           "open it first",
+                           directory.string())};
+}
+
 result<attached_store> attach_store(const fs::path& directory, const attaching_options& options) {
   if (auto fit = examine_place(directory); !fit) return fit.error();
   auto claim = process_claim::make(directory, process_claim::purpose::attach);
   if (!claim) return claim.error();
-  // Where it has an owner, that has seen to it.
-  const bool owned = owner_pid(directory).has_value();
-  auto stale = owned ? result<bool>{false}
-                     : needs_restoring(directory / main_directory_name,
-                                       options.boot_id.empty() ? system_boot_id() : options.boot_id);
-  if (!stale) return stale.error();
-  if (*stale) {
-    return error{
-        errc::recovery_needed,
-        fmt::format("attach to store '{}': the system went down while it was written; its owner must "
-                    "open it first",
-                    directory.string())};
-  }
+  if (auto whole = examine_recovery(directory, options.boot_id); !whole) return whole.error();
   auto signal = signal_page::open(directory / signal_name);
   if (!signal) return signal.error();
   auto main = main_environment::open(directory / main_directory_name,

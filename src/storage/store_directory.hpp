@@ -81,6 +81,10 @@ struct attaching_options {
 
 /// Refuses a place that is no store, or one that this process should not touch, without opening anything.
 [[nodiscard]] result<void> examine_place(const std::filesystem::path& directory);
+/// Fails with `recovery_needed` where the store, which nobody owns, must be taken back to a checkpoint before
+/// it is read: until then its pages need not fit together. An empty id stands for the kernel's.
+[[nodiscard]] result<void> examine_recovery(const std::filesystem::path& directory,
+                                            const std::string& boot_id);
 
 /// Whether `f_type` as reported by statfs(2) is a network file system, where neither LMDB's locks nor its map
 /// can be trusted.

@@ -1,6 +1,8 @@
 #include <cstdint>
 #include <string>
 
+#include <support/sanitizers.hpp>
+
 #include "command_fixture.hpp"
 
 namespace levada::test {
@@ -14,13 +16,7 @@ class Memory : public command_fixture {
   static constexpr std::uint64_t allowed = std::uint64_t{48} << 20;
 
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "sanitizers keep what was freed";
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    GTEST_SKIP() << "sanitizers keep what was freed";
-#endif
-#endif
+    if (levada::test::under_sanitizer) GTEST_SKIP() << "sanitizers keep what was freed";
   }
   static std::string block() {
     std::string lines;

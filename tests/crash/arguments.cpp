@@ -52,6 +52,13 @@ sealing arguments::seals() {
   throw std::invalid_argument{"sealing is on-call or in-background, not '" + *given + "'"};
 }
 
+durability arguments::mode() {
+  const auto given = text("--durability");
+  if (!given || *given == "sync") return durability::synced;
+  if (*given == "checkpointed") return durability::checkpointed;
+  throw std::invalid_argument{"durability is sync or checkpointed, not '" + *given + "'"};
+}
+
 planted_fault arguments::planted() {
   const auto given = text("--planted");
   if (!given) return planted_fault::none;

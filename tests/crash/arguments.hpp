@@ -21,6 +21,8 @@ class arguments {
   [[nodiscard]] std::uint64_t number(const std::string& name, std::uint64_t otherwise);
   /// Takes `--sealing`.
   [[nodiscard]] sealing seals();
+  /// Takes `--durability`.
+  [[nodiscard]] durability mode();
   /// Takes `--planted`.
   [[nodiscard]] planted_fault planted();
   /// Everything must have been asked for.

@@ -15,12 +15,17 @@ using namespace levada::crash;
 
 constexpr const char* usage =
     "usage: levada_crash_campaign powercut [--states N] [--seed N] [--operations N] [--burst-records N]\n"
-    "                                      [--planted FAULT]\n"
-    "                                      [--ignore-syncs-of files|directories|segments|segment-names]\n"
+    "                                      [--durability sync|checkpointed] [--planted FAULT]\n"
+    "                                      [--ignore-syncs-of "
+    "files|directories|segments|segment-names|checkpoints]\n"
+    "                                      [--wrong-order "
+    "removals-before-commits|removals-before-checkpoints|\n"
+    "                                                     checkpoints-before-data]\n"
     "                                      [--keep DIR]\n"
     "       levada_crash_campaign kill9 [--kills N] [--seed N] [--planted FAULT]\n"
-    "Exits with 0 when nothing is violated. `levada_victim check DIR/state-N/store DIR/state-N/history`\n"
-    "checks a kept state once more.\n";
+    "Exits with 0 when nothing is violated. DIR/state-N/command says how to check a copy of a kept state "
+    "once\n"
+    "more.\n";
 
 ignored_syncs ignored(arguments& given) {
   const auto what = given.text("--ignore-syncs-of");
@@ -29,8 +34,17 @@ ignored_syncs ignored(arguments& given) {
   if (*what == "directories") return ignored_syncs::of_directories;
   if (*what == "segments") return ignored_syncs::of_segments;
   if (*what == "segment-names") return ignored_syncs::of_segment_names;
-  throw std::invalid_argument{"syncs are of files, directories, segments or segment-names, not of '" + *what +
-                              "'"};
+  if (*what == "checkpoints") return ignored_syncs::of_checkpoints;
+  throw std::invalid_argument{"no syncs can be ignored of '" + *what + "'"};
+}
+
+disorder wrong_order(arguments& given) {
+  const auto what = given.text("--wrong-order");
+  if (!what) return disorder::none;
+  if (*what == "removals-before-commits") return disorder::removals_before_commits;
+  if (*what == "removals-before-checkpoints") return disorder::removals_before_checkpoints;
+  if (*what == "checkpoints-before-data") return disorder::checkpoints_before_data;
+  throw std::invalid_argument{"no wrong order is named '" + *what + "'"};
 }
 
 int power_cut(arguments& given) {
@@ -39,8 +53,10 @@ int power_cut(arguments& given) {
   options.seed = given.number("--seed", options.seed);
   options.operations = given.number("--operations", options.operations);
   options.burst_records = given.number("--burst-records", options.burst_records);
+  options.mode = given.mode();
   options.planted = given.planted();
   options.ignored = ignored(given);
+  options.wrong_order = wrong_order(given);
   options.keep = given.text("--keep");
   given.end();
   std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));

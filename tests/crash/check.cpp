@@ -1,11 +1,15 @@
 #include <crash/check.hpp>
 
+#include <crash/comparison.hpp>
+#include <crash/moments.hpp>
 #include <crash/payload.hpp>
 #include <crash/promises.hpp>
+#include <crash/store_content.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -19,55 +23,93 @@ namespace {
 constexpr std::chrono::milliseconds at_once{0};
 constexpr std::size_t violations_max = 20;
 
-bus_options settings(bool create) {
+bus_options settings(const check_options& options, bool create) {
   bus_options o;
   o.create = create;
   o.map_bytes_max = std::size_t{1} << 30;
   o.maintenance = maintenance_mode::on_call;
   o.journal_bytes_seal = 0;
   o.segment_bytes_min = 20'000;
+  o.boot_id = options.boot_id;
+  if (options.mode == durability::checkpointed) o.durability = checkpointed{std::chrono::hours{1}};
   return o;
 }
+
+/// What a history says of openings and closings.
+struct lives {
+  bool with_checkpoints = false;
+  /// Whether its end finds the bus open, with checkpoints.
+  bool open_with_checkpoints = false;
+  /// Whether it was being opened, perhaps to be taken back.
+  bool being_opened = false;
+  std::uint32_t epoch = 0;
+
+  explicit lives(const history& lines) {
+    for (const std::string& line : lines) {
+      const event e = from_line(line);
+      if (const auto* const begun = std::get_if<opening>(&e)) {
+        with_checkpoints = with_checkpoints || begun->mode == durability::checkpointed;
+        open_with_checkpoints = false;
+        being_opened = true;
+      } else if (const auto* const now = std::get_if<opened>(&e)) {
+        open_with_checkpoints = now->mode == durability::checkpointed;
+        being_opened = false;
+        epoch = std::max(epoch, now->epoch);
+      } else if (std::holds_alternative<closing>(e)) {
+        open_with_checkpoints = false;
+      }
+    }
+  }
+};
 
 /// One check of one store. Works through the bus as any program would.
 class inspection {
  public:
-  inspection(const std::filesystem::path& directory, const promises& promised)
-      : directory_{directory}, promised_{promised} {}
+  inspection(const std::filesystem::path& directory, const history& lines, const check_options& options)
+      : directory_{directory},
+        lines_{lines},
+        options_{options},
+        promised_{read_promises(lines)},
+        lives_{lines} {}
 
-  std::vector<std::string> run(const check_options& options) {
-    if (promised_.store || std::filesystem::exists(directory_)) examine_files("before opening");
-    auto opened = bus::open(directory_, settings(!promised_.store));
+  check_outcome run() {
+    const bool may_need_recovery =
+        lives_.with_checkpoints && (options_.of == aftermath::power_cut || lives_.being_opened);
+    if (promised_.store || std::filesystem::exists(directory_)) {
+      examine_files("before opening", may_need_recovery);
+    }
+    auto opened = bus::open(directory_, settings(options_, !promised_.store));
     if (!opened) {
       violation("open: {}", opened.error().message());
-      return std::move(violations_);
+      return {std::move(violations_), lines_.size()};
     }
+    std::size_t moment = lines_.size();
     bus b = std::move(*opened);
     try {
-      if (options.seal) b.maintain().value();
-      compare_objects(b);
-      compare_logs(b);
-      compare_commits(b);
-      compare_queues(b);
-      if (options.use_afterwards) {
-        use(b);
-        if (options.seal) {
+      if (options_.seal) b.maintain().value();
+      const store_content found = read_store(b, targets());
+      compare_epochs(found.epoch);
+      moment = find_moment(found);
+      if (options_.use_afterwards) {
+        for (const auto& [name, log] : found.logs) expected_[name] = log.partitions;
+        use(b, found);
+        if (options_.seal) {
           b.maintain().value();
-          read_again(b, "after sealing");
-          use(b);
+          read_again(b, "after maintenance");
+          use(b, found);
           b.maintain().value();
         }
         b.close().value();
-        b = bus::open(directory_, settings(false)).value();
+        b = bus::open(directory_, settings(options_, false)).value();
         read_again(b, "after opening once more");
       }
       b.close().value();
-      const auto segments = examine_files("after closing");
+      const auto segments = examine_files("after closing", false);
       if (segments) examine_names(*segments);
     } catch (const exception& e) {
       violation("a call failed: {}", e.what());
     }
-    return std::move(violations_);
+    return {std::move(violations_), moment};
   }
 
  private:
@@ -79,11 +121,13 @@ class inspection {
   }
 
   /// Returns how many segments the store has, if that can be told.
-  std::optional<std::uint64_t> examine_files(const char* when) {
+  std::optional<std::uint64_t> examine_files(const char* when, bool may_need_recovery) {
     attach_options o;
-    o.map_bytes_max = settings(false).map_bytes_max;
+    o.map_bytes_max = settings(options_, false).map_bytes_max;
+    o.boot_id = options_.boot_id;
     const auto report = check_store(directory_, o);
     if (!report) {
+      if (may_need_recovery && report.error() == errc::recovery_needed) return std::nullopt;
       violation("check_store {}: {}", when, report.error().message());
       return std::nullopt;
     }
@@ -106,254 +150,144 @@ class inspection {
     if (found != segments) violation("there are {} files of segments for {} segments", found, segments);
   }
 
-  void compare_objects(bus& b) {
-    std::set<std::string> found;
-    for (const topic_info& t : b.topics().value()) {
-      logs_.insert(t.name);
-      ends_[t.name] = t.partitions;
-      if (!t.is_exchange) found.insert(topic_object(t.name, static_cast<std::uint32_t>(t.partitions.size())));
-    }
-    for (const exchange_info& e : b.exchanges().value()) found.insert(exchange_object(e.name, e.partitions));
-    for (const queue_info& q : b.queues().value()) {
-      queues_.insert(q.name);
-      found.insert(queue_object(q.name));
-      if (q.exclusive) violation("anonymous queue '{}' has outlived its handle", q.name);
-    }
-    for (const binding_info& i : b.bindings().value()) {
-      found.insert(binding_object(i.exchange, i.queue, i.key));
-    }
-    for (const auto& [object, state] : promised_.objects) {
-      if (state == presence::present && !found.contains(object)) violation("'{}' is gone", object);
-      if (state == presence::absent && found.contains(object)) violation("'{}' has come back", object);
-    }
+  /// Only queues that stood before the first message can be compared with what was sent.
+  [[nodiscard]] std::set<std::string> targets() const {
+    std::set<std::string> queues;
+    for (const auto& [s, sent] : promised_.records) queues.insert(sent.queues.begin(), sent.queues.end());
+    return queues;
   }
 
-  void compare_logs(bus& b) {
-    for (const std::string& log : logs_) read_log(b, log);
-    std::map<serial, std::pair<std::size_t, std::size_t>> batches;  // sent and found
-    for (const auto& [s, sent] : promised_.records) {
-      const bool found = found_.contains(s);
-      if (sent.acknowledged && !found) {
-        violation("record {} is lost: {} partition {} offset {} was acknowledged", s, sent.log,
-                  sent.partition, sent.offset);
-      } else if (sent.seen && !found) {
-        violation("record {} is lost: it was delivered", s);
-      }
-      auto& counts = batches[sent.batch];
-      ++counts.first;
-      counts.second += found ? 1 : 0;
-    }
-    for (const auto& [batch, counts] : batches) {
-      if (counts.second == 0 || counts.second == counts.first) continue;
-      violation("of the batch that begins with record {}, {} of {} records are stored", batch, counts.second,
-                counts.first);
-    }
+  /// Readers of what was undone are told by the epoch.
+  void compare_epochs(std::uint32_t now) {
+    const bool taken_back = options_.of == aftermath::power_cut && lives_.open_with_checkpoints;
+    const std::uint32_t least = lives_.epoch + (taken_back ? 1 : 0);
+    if (now < least) violation("the epoch is {}; it was {}, so {} was to come", now, lives_.epoch, least);
   }
 
-  /// Reads all partitions in the order of commits.
-  void read_log(bus& b, const std::string& log) {
-    struct partition_state {
-      std::uint64_t next = 0;
-      timestamp time{};
-      std::map<std::uint32_t, serial> newest;  // by producer
-    };
-    std::map<std::uint32_t, partition_state> partitions;
-    replay pass = b.replay(log).value();
-    for (auto batch = pass.next().value(); !batch.empty(); batch = pass.next().value()) {
-      for (const record_view& r : batch) {
-        partition_state& at = partitions[r.partition().value()];
-        const auto where =
-            fmt::format("{} partition {} offset {}", log, r.partition().value(), r.offset().value());
-        if (r.offset().value() != at.next) violation("{}: offset {} was to come", where, at.next);
-        at.next = r.offset().value() + 1;
-        if (r.time() < at.time) violation("{}: its time is before its predecessor's", where);
-        at.time = r.time();
-        const auto s = serial_of(r.value());
-        if (!s) {
-          violation("{}: nobody sent these {} bytes", where, r.value().size());
-          continue;
-        }
-        serial& newest = at.newest.try_emplace(producer_of(*s), 0).first->second;
-        if (*s <= newest) violation("{}: record {} stands behind record {}", where, *s, newest);
-        newest = *s;
-        compare_record(r, *s, where);
-        contents_[log][r.partition().value()].push_back(fingerprint(r.key(), r.routing_key(), r.value()));
-        in_order_[log].push_back(*s);
+  /// Finds the first moment at which all of this was promised and nothing else; returns how many lines had
+  /// been told then.
+  std::size_t find_moment(const store_content& found) {
+    const std::size_t certain = options_.of == aftermath::power_cut ? lines_certain(lines_) : lines_.size();
+    std::size_t first = std::max(certain, lines_until_sent(found));
+    promises promised;
+    for (std::size_t i = 0; i < first; ++i) add(promised, lines_[i]);
+    std::vector<std::string> nearest;
+    std::size_t nearest_moment = first;
+    for (std::size_t moment = first;; ++moment) {
+      auto differences = compare(found, promised);
+      if (differences.empty()) return moment;
+      if (moment == first || differences.size() < nearest.size()) {
+        nearest = std::move(differences);
+        nearest_moment = moment;
       }
+      if (moment == lines_.size()) break;
+      add(promised, lines_[moment]);
     }
-    for (const partition_info& p : ends_[log]) {
-      const std::uint64_t read = partitions[p.id.value()].next;
-      if (p.end.value() != read) {
-        violation("{} partition {}: it ends at {}, reading ended at {}", log, p.id.value(), p.end.value(),
-                  read);
-      }
+    if (first < lines_.size()) {
+      violation("it is the store of no moment from line {} to line {}; the nearest is line {}", first,
+                lines_.size(), nearest_moment);
     }
+    for (const std::string& difference : nearest) violation("{}", difference);
+    return nearest_moment;
   }
 
-  void compare_record(const record_view& r, serial s, const std::string& where) {
-    if (!found_.insert(s).second) violation("{}: record {} is stored twice", where, s);
-    const auto sent = promised_.records.find(s);
-    if (sent == promised_.records.end()) return violation("{}: record {} was never sent", where, s);
-    if (sent->second.log != r.topic()) violation("{}: record {} was sent to {}", where, s, sent->second.log);
-    if (sent->second.hash != fingerprint(r.key(), r.routing_key(), r.value())) {
-      violation("{}: record {} does not have the bytes that were sent", where, s);
+  /// How many lines had been told when the last of the records was being sent.
+  [[nodiscard]] std::size_t lines_until_sent(const store_content& found) const {
+    std::set<serial> stored_records;
+    for (const auto& [name, log] : found.logs) {
+      stored_records.insert(log.in_order.begin(), log.in_order.end());
     }
-    if (sent->second.acknowledged &&
-        (sent->second.partition != r.partition().value() || sent->second.offset != r.offset().value())) {
-      violation("{}: record {} was acknowledged at partition {} offset {}", where, s, sent->second.partition,
-                sent->second.offset);
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      const event e = from_line(lines_[i]);
+      const auto* const sent = std::get_if<sending>(&e);
+      if (sent != nullptr && stored_records.contains(sent->record)) last = i + 1;
     }
-  }
-
-  void compare_commits(bus& b) {
-    std::map<std::tuple<std::string, std::string, std::uint32_t>, group_partition_info> stored_commits;
-    for (const group_info& g : b.groups().value()) {
-      for (const group_partition_info& p : g.partitions) {
-        if (!p.committed) continue;
-        if (p.committed->value() > p.end.value()) {
-          violation("group '{}', {} partition {}: {} is committed, the log ends at {}", g.name, p.where.topic,
-                    p.where.partition.value(), p.committed->value(), p.end.value());
-        }
-        stored_commits[{g.name, p.where.topic, p.where.partition.value()}] = p;
-      }
-    }
-    for (const auto& [where, commits] : promised_.commits) {
-      const auto& [group, log, partition] = where;
-      const auto name = fmt::format("group '{}', {} partition {}", group, log, partition);
-      const auto found = stored_commits.find(where);
-      if (found == stored_commits.end()) {
-        if (commits.acknowledged) {
-          violation("{}: offset {} was committed and is gone", name, *commits.acknowledged);
-        }
-        continue;
-      }
-      const std::uint64_t next = found->second.committed->value();
-      if (commits.acknowledged && next < *commits.acknowledged) {
-        violation("{}: offset {} was committed and has gone back to {}", name, *commits.acknowledged, next);
-      } else if (next != commits.acknowledged && !commits.unknown.contains(next)) {
-        violation("{}: nobody committed offset {}", name, next);
-      }
-    }
-  }
-
-  void compare_queues(bus& b) {
-    // Only queues that stood before the first message can be compared with what was sent.
-    std::set<std::string> targets;
-    for (const auto& [s, sent] : promised_.records) targets.insert(sent.queues.begin(), sent.queues.end());
-    for (const std::string& queue : targets) {
-      if (queues_.contains(queue)) compare_queue(b, queue);
-    }
-  }
-
-  void compare_queue(bus& b, const std::string& queue) {
-    const auto state_of = [&](serial s) {
-      const auto found = promised_.messages.find({queue, s});
-      return found == promised_.messages.end() ? message_state{} : found->second;
-    };
-    std::vector<serial> delivered;
-    auto taker = b.consume(queue, {.prefetch = 0}).value();
-    while (const auto d = taker.receive(at_once).value()) {
-      const auto s = serial_of(d->record().value());
-      if (!s) {
-        violation("queue '{}': a delivery has bytes that nobody sent", queue);
-        continue;
-      }
-      delivered.push_back(*s);
-      const message_state state = state_of(*s);
-      if (state.settled) violation("queue '{}': record {} was settled and has come back", queue, *s);
-      if (state.received && !d->redelivered()) {
-        violation("queue '{}': record {} was delivered before and is not flagged", queue, *s);
-      }
-    }
-
-    // What must be there, in the order of commits, and what may.
-    std::map<serial, std::size_t> place;
-    std::set<serial> missing;
-    for (const std::string& log : logs_) {
-      for (const serial s : in_order_[log]) {
-        const auto sent = promised_.records.find(s);
-        if (sent == promised_.records.end()) continue;
-        const auto& queues = sent->second.queues;
-        if (std::find(queues.begin(), queues.end(), queue) == queues.end()) continue;
-        place.emplace(s, place.size());
-        if (!state_of(s).settling && !state_of(s).settled) missing.insert(s);
-      }
-    }
-    std::optional<std::size_t> before;
-    for (const serial s : delivered) {
-      missing.erase(s);
-      const auto found = place.find(s);
-      if (found == place.end()) {
-        violation("queue '{}': record {} does not belong there", queue, s);
-        continue;
-      }
-      if (before && found->second <= *before) violation("queue '{}': record {} is out of order", queue, s);
-      before = found->second;
-    }
-    for (const serial s : missing) violation("queue '{}': record {} is not delivered again", queue, s);
+    return last;
   }
 
   /// A store that has survived can be used.
-  void use(bus& b) {
-    publish_expecting_the_end(b.declare_topic("after-the-crash").value(), partition_id{0});
-    for (const std::string& log : logs_) {
-      if (!b.topic(log)) continue;
-      const std::uint32_t partitions = b.topic(log)->partitions();
-      for (std::uint32_t p = 0; p < partitions; ++p) {
-        publish_expecting_the_end(b.topic(log).value(), partition_id{p});
+  void use(bus& b, const store_content& found) {
+    static_cast<void>(b.declare_topic("after-the-crash").value());
+    expected_.try_emplace("after-the-crash", 1);
+    for (auto& [name, partitions] : expected_) {
+      const auto log = b.topic(name);
+      if (!log) continue;  // an exchange's
+      for (std::uint32_t p = 0; p < partitions.size(); ++p) {
+        publish_expecting_the_end(*log, partition_id{p}, partitions[p]);
       }
     }
-    for (const std::string& queue : queues_) {
+    for (const std::string& queue : found.queues) {
       auto taker = b.consume(queue).value();
       if (const auto d = taker.receive(at_once).value()) taker.ack(*d).value();
     }
   }
 
-  void publish_expecting_the_end(const topic& t, partition_id where) {
+  void publish_expecting_the_end(const topic& t, partition_id where, found_partition& expected) {
     const std::string value = make_payload(++used_, 3'000);
     const auto receipt = t.publish(where, record{value}).value();
-    auto& content = contents_[t.name()][where.value()];
-    if (receipt.offset.value() != content.size()) {
+    if (receipt.offset.value() != expected.end) {
       violation("{} partition {}: the next record has offset {}, the log ended at {}", t.name(),
-                where.value(), receipt.offset.value(), content.size());
+                where.value(), receipt.offset.value(), expected.end);
     }
-    content.push_back(fingerprint({}, {}, value));
+    found_record& r = expected.records[expected.end];
+    r.hash = fingerprint({}, {}, value);
+    ++expected.end;
   }
 
-  /// Whatever has been read or published stands where it stood.
+  /// Whatever has been read or published stands where it stood, or has been given up by the rules.
   void read_again(bus& b, const char* when) {
-    for (const auto& [log, before] : contents_) {
-      log_content now;
-      replay pass = b.replay(log).value();
-      for (auto batch = pass.next().value(); !batch.empty(); batch = pass.next().value()) {
-        for (const record_view& r : batch) {
-          now[r.partition().value()].push_back(fingerprint(r.key(), r.routing_key(), r.value()));
-        }
+    for (const topic_info& t : b.topics().value()) {
+      const auto before = expected_.find(t.name);
+      if (before == expected_.end()) {
+        violation("{}: it has come up {}", t.name, when);
+        continue;
       }
-      if (now != before) violation("{}: {}, other records are read than before", log, when);
+      const auto rules = promised_.logs.find(t.name);
+      const found_log now = read_log(b, t);
+      for (std::uint32_t p = 0; p < now.partitions.size(); ++p) {
+        const bool same = follows(before->second.at(p), now.partitions[p],
+                                  rules == promised_.logs.end() ? log_rules{} : rules->second);
+        if (!same) violation("{} partition {}: {}, other records are read than before", t.name, p, when);
+      }
+      before->second = now.partitions;
     }
+  }
+
+  static bool follows(const found_partition& before, const found_partition& now, const log_rules& rules) {
+    if (now.end != before.end || !now.disorder.empty()) return false;
+    if (now.begin < before.begin || (now.begin > before.begin && !rules.newest)) return false;
+    for (const auto& [offset, r] : now.records) {
+      const auto old = before.records.find(offset);
+      if (old == before.records.end() || old->second.hash != r.hash) return false;
+    }
+    return std::all_of(before.records.begin(), before.records.end(), [&](const auto& entry) {
+      const auto& [offset, r] = entry;
+      if (now.records.contains(offset)) return true;
+      if (offset < now.begin) return true;
+      if (rules.messages && rules.newest && offset + *rules.newest < now.end) return true;
+      if (!rules.compacted || !r.key) return false;
+      return r.tombstone || std::any_of(now.records.upper_bound(offset), now.records.end(),
+                                        [&](const auto& later) { return later.second.key == r.key; });
+    });
   }
 
   const std::filesystem::path& directory_;
-  const promises& promised_;
+  const history& lines_;
+  const check_options& options_;
+  const promises promised_;
+  const lives lives_;
   std::vector<std::string> violations_;
-  std::set<std::string> logs_;
-  std::set<std::string> queues_;
-  std::map<std::string, std::vector<partition_info>> ends_;
-  std::set<serial> found_;
-  std::map<std::string, std::vector<serial>> in_order_;
-  /// Fingerprints by partition, from offset 0 on.
-  using log_content = std::map<std::uint32_t, std::vector<std::uint64_t>>;
-  std::map<std::string, log_content> contents_;
+  /// What is to be read, by log and partition.
+  std::map<std::string, std::vector<found_partition>> expected_;
   serial used_ = 0;
 };
 
 }  // namespace
 
-std::vector<std::string> check(const std::filesystem::path& directory, const history& lines,
-                               const check_options& options) {
-  const promises promised = read_promises(lines);
-  return inspection{directory, promised}.run(options);
+check_outcome check(const std::filesystem::path& directory, const history& lines,
+                    const check_options& options) {
+  return inspection{directory, lines, options}.run();
 }
 
 }  // namespace levada::crash

@@ -40,7 +40,15 @@ class Check : public testing::Test {
   ~Check() override { static_cast<void>(recorder::stop()); }
 
   [[nodiscard]] std::vector<std::string> violations() const {
-    return check_in_child(directory_ / "store", lines_);
+    return check_in_child(directory_ / "store", lines_).violations;
+  }
+  [[nodiscard]] check_outcome after_power_cut() const {
+    return check_in_child(directory_ / "store", lines_, {.of = aftermath::power_cut, .boot_id = "boot 2"});
+  }
+  /// As if the store had been opened once more, with checkpoints, and then used.
+  void go_on_with_checkpoints() {
+    tell(opening{durability::checkpointed});
+    tell(opened{durability::checkpointed, 0});
   }
   void tell(const event& e) { lines_.push_back(to_line(e)); }
   template <class Condition>
@@ -60,10 +68,14 @@ class Check : public testing::Test {
   }
   [[nodiscard]] promises promised() const { return read_promises(lines_); }
   [[nodiscard]] std::pair<serial, sent_record> some_record() const {
-    return first(promised().records, [](const sent_record& r) { return r.acknowledged; });
+    return first(promised().records,
+                 [](const sent_record& r) { return r.acknowledged && r.log == "ledger"; });
   }
+  /// Of a queue whose exchange keeps everything.
   [[nodiscard]] auto some_message(const std::function<bool(const message_state&)>& condition) const {
-    return first(promised().messages, condition).first;
+    auto messages = promised().messages;
+    std::erase_if(messages, [](const auto& entry) { return entry.first.first == "desk"; });
+    return first(messages, condition).first;
   }
   /// What the group committed last in some partition.
   [[nodiscard]] committed some_commit() const {
@@ -83,29 +95,29 @@ class Check : public testing::Test {
 
 TEST_F(Check, SoundStoreHolds) {
   EXPECT_THAT(violations(), IsEmpty());
-  EXPECT_THAT(check_in_child(directory_ / "store", lines_, {.use_afterwards = true}), IsEmpty());
+  EXPECT_THAT(check_in_child(directory_ / "store", lines_, {.use_afterwards = true}).violations, IsEmpty());
 }
 
 TEST_F(Check, FindsAnAcknowledgedRecordLost) {
-  tell(sending{nobodys, nobodys, "ledger", "-", 1});
+  tell(sending{nobodys, nobodys, "ledger", "-", "-", false, 1});
   tell(stored{nobodys, "ledger", 0, 999});
   EXPECT_THAT(violations(), Contains(HasSubstr("partition 0 offset 999 was acknowledged")));
 }
 
 TEST_F(Check, AllowsARecordWithoutAcknowledgementToBeMissing) {
-  tell(sending{nobodys, nobodys, "ledger", "-", 1});
+  tell(sending{nobodys, nobodys, "ledger", "-", "-", false, 1});
   EXPECT_THAT(violations(), IsEmpty());
 }
 
 TEST_F(Check, FindsADeliveredRecordLost) {
-  tell(sending{nobodys, nobodys, "events", "work", 1});
+  tell(sending{nobodys, nobodys, "events", "work", "-", false, 1});
   tell(received{"work", nobodys});
   EXPECT_THAT(violations(), Contains(HasSubstr("is lost: it was delivered")));
 }
 
 TEST_F(Check, FindsARecordWithOtherBytes) {
   const auto [s, r] = some_record();
-  tell(sending{s, r.batch, r.log, "-", r.hash + 1});
+  tell(sending{s, r.batch, r.log, "-", "-", false, r.hash + 1});
   EXPECT_THAT(violations(), Contains(HasSubstr("does not have the bytes that were sent")));
 }
 
@@ -134,7 +146,7 @@ TEST_F(Check, FindsARecordStoredTwiceAndOutOfOrder) {
 
 TEST_F(Check, FindsHalfABatch) {
   const auto [s, r] = some_record();
-  tell(sending{nobodys, r.batch, r.log, "-", 1});
+  tell(sending{nobodys, r.batch, r.log, "-", "-", false, 1});
   EXPECT_THAT(violations(), Contains(HasSubstr("of the batch that begins with record")));
 }
 
@@ -198,7 +210,7 @@ TEST_F(Check, FindsARedeliveryWithoutItsFlag) {
     bus b = bus::open(directory_ / "store").value();
     static_cast<void>(b.publish("events", "note.1", record{value}).value());
   }
-  tell(sending{nobodys, nobodys, "events", "audit", fingerprint("", "note.1", value)});
+  tell(sending{nobodys, nobodys, "events", "audit", "-", false, fingerprint("", "note.1", value)});
   tell(received{"audit", nobodys});
   EXPECT_THAT(violations(), Contains(HasSubstr("was delivered before and is not flagged")));
 }
@@ -211,6 +223,114 @@ TEST_F(Check, FindsDeclarationsLostAndDeletionsUndone) {
   EXPECT_THAT(found, Contains("'queue:work' has come back"));
 }
 
+TEST_F(Check, FindsRecordsBackWithATopicThatWasDeleted) {
+  tell(deleted{topic_object("ledger", 1)});
+  EXPECT_THAT(violations(), Contains(HasSubstr("has come back with a topic that was deleted")));
+}
+
+TEST_F(Check, FindsAnObjectThatNobodyDeclared) {
+  {
+    bus b = bus::open(directory_ / "store").value();
+    b.declare_queue("stranger").value();
+  }
+  EXPECT_THAT(violations(), Contains("'queue:stranger' was never declared"));
+}
+
+TEST_F(Check, FindsDeletedRecordsBack) {
+  tell(trimmed{"trimmed", 0, 1'000});
+  EXPECT_THAT(violations(), Contains(HasSubstr("again, after it had begun at 1000")));
+}
+
+TEST_F(Check, FindsABeginningThatHasGoneBack) {
+  tell(began{"recent", 0, 1'000});
+  EXPECT_THAT(violations(), Contains(HasSubstr("again, after it had begun at 1000")));
+}
+
+TEST_F(Check, FindsRecordsGoneThatNobodyDeleted) {
+  {
+    bus b = bus::open(directory_ / "store").value();
+    b.delete_records({"orders", partition_id{0}}, offset{1}).value();
+  }
+  EXPECT_THAT(violations(), Contains("orders partition 0: it begins at 1, and nobody removed so much"));
+}
+
+TEST_F(Check, AllowsADeletionOfRecordsUnderWayToHaveHappened) {
+  const auto some =
+      first(promised().records, [](const sent_record& r) { return r.log == "trimmed" && r.acknowledged; });
+  std::uint64_t begin = 0;
+  {
+    bus b = bus::open(directory_ / "store").value();
+    for (const topic_info& t : b.topics().value()) {
+      if (t.name == "trimmed") begin = t.partitions[some.second.partition].end.value();
+    }
+    b.delete_records({"trimmed", partition_id{some.second.partition}}, offset{begin}).value();
+  }
+  EXPECT_THAT(violations(), Contains(HasSubstr("and nobody removed so much")));
+  tell(trimming{"trimmed", some.second.partition, begin});
+  EXPECT_THAT(violations(), IsEmpty());
+}
+
+TEST_F(Check, FindsTheLatestRecordOfAKeyMissing) {
+  tell(sending{nobodys, nobodys, "state", "-", "k99", false, 1});
+  tell(stored{nobodys, "state", 0, 0});
+  EXPECT_THAT(violations(), Contains(HasSubstr("is lost: state partition 0 offset 0")));
+}
+
+TEST_F(Check, AllowsARecordToBeMissingThatALaterOneOfItsKeyFollows) {
+  const auto later = first(promised().records, [](const sent_record& r) {
+    return r.log == "state" && r.acknowledged && r.key && !r.tombstone && r.offset > 0;
+  });
+  tell(sending{nobodys, nobodys, "state", "-", *later.second.key, false, 1});
+  tell(stored{nobodys, "state", later.second.partition, later.second.offset - 1});
+  EXPECT_THAT(violations(), IsEmpty());
+}
+
+TEST_F(Check, FindsAnUnsettledMessageMissingFromAThinnedLog) {
+  tell(sending{nobodys, nobodys, "news", "desk", "-", false, 1});
+  tell(stored{nobodys, "news", 0, 0});
+  EXPECT_THAT(violations(), Contains(HasSubstr("is lost: news partition 0 offset 0")));
+}
+
+TEST_F(Check, FindsTheMomentThatAStoreWasTakenBackTo) {
+  go_on_with_checkpoints();
+  const std::size_t moment = lines_.size();
+  tell(sending{nobodys, nobodys, "ledger", "-", "-", false, 1});
+  tell(stored{nobodys, "ledger", 0, 999});
+  tell(closing{});
+  EXPECT_THAT(violations(), Contains(HasSubstr("is lost"))) << "when only the process has died";
+  const auto outcome = after_power_cut();
+  EXPECT_THAT(outcome.violations, IsEmpty());
+  EXPECT_EQ(outcome.lines, moment);
+}
+
+TEST_F(Check, FindsAStoreTakenBackBeforeItsLastCheckpoint) {
+  go_on_with_checkpoints();
+  tell(sending{nobodys, nobodys, "ledger", "-", "-", false, 1});
+  tell(stored{nobodys, "ledger", 0, 999});
+  tell(flushing{});
+  tell(flushed{});
+  tell(closing{});
+  EXPECT_THAT(after_power_cut().violations, Contains(HasSubstr("is lost")));
+}
+
+TEST_F(Check, FindsAStoreOfNoMoment) {
+  const std::string value = make_payload(nobodys, 10);
+  publish(value);
+  go_on_with_checkpoints();
+  // The first of two commits is lost and the second is there.
+  tell(sending{nobodys - 1, nobodys - 1, "ledger", "-", "-", false, 1});
+  tell(stored{nobodys - 1, "ledger", 0, 999});
+  tell(sending{nobodys, nobodys, "ledger", "-", "-", false, fingerprint({}, {}, value)});
+  tell(closing{});
+  EXPECT_THAT(after_power_cut().violations, Contains(HasSubstr("is lost")));
+}
+
+TEST_F(Check, FindsAnEpochThatWasNotBegun) {
+  go_on_with_checkpoints();
+  EXPECT_THAT(after_power_cut().violations,
+              Contains(HasSubstr("the epoch is 0; it was 0, so 1 was to come")));
+}
+
 TEST_F(Check, SealsWhatItComparesAndUses) {
   const auto files = [&] {
     const std::filesystem::directory_iterator all{directory_ / "store" / "segments"};
@@ -218,9 +338,9 @@ TEST_F(Check, SealsWhatItComparesAndUses) {
   };
   const auto before = files();
   EXPECT_GT(before, 0);
-  EXPECT_THAT(check_in_child(directory_ / "store", lines_, {.use_afterwards = true, .seal = true}),
+  EXPECT_THAT(check_in_child(directory_ / "store", lines_, {.use_afterwards = true, .seal = true}).violations,
               IsEmpty());
-  EXPECT_GE(files(), before + 2);
+  EXPECT_NE(files(), before);
 }
 
 TEST_F(Check, FindsASegmentGone) {

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t sector_bytes = 512;
 constexpr std::size_t page_bytes = 4096;
 constexpr const char* segments_name = "segments";
+constexpr const char* checkpoint_name = "checkpoint";
 
 /// LMDB's lock file and levada's page of wake-ups: of use only while processes run.
 bool written_through_a_mapping(const fs::path& path) {
@@ -150,6 +151,8 @@ bool disk::ignores(node_id what) const {
       return !directory && place_of(place_of(what).first).second == segments_name;
     case ignored_syncs::of_segment_names:
       return directory && place_of(what).second == segments_name;
+    case ignored_syncs::of_checkpoints:
+      return !directory && place_of(what).second == checkpoint_name;
   }
   return false;
 }

@@ -81,6 +81,8 @@ enum class ignored_syncs {
   of_segments,
   /// Such a directory itself.
   of_segment_names,
+  /// Files named "checkpoint".
+  of_checkpoints,
 };
 
 class disk {

@@ -52,6 +52,28 @@ Commit read_commit(words& w) {
   return c;
 }
 
+template <class Place>
+Place read_trim(words& w) {
+  Place t;
+  t.log = w.next<std::string>();
+  t.partition = w.next<std::uint32_t>();
+  t.before = w.next<std::uint64_t>();
+  return t;
+}
+
+durability read_mode(words& w) {
+  const auto mode = w.next<std::string>();
+  if (mode != "synced" && mode != "checkpointed") w.fail();
+  return mode == "synced" ? durability::synced : durability::checkpointed;
+}
+
+opened read_opened(words& w) {
+  opened o;
+  o.mode = read_mode(w);
+  o.epoch = w.next<std::uint32_t>();
+  return o;
+}
+
 template <class Message>
 Message read_message(words& w) {
   Message m;
@@ -62,8 +84,10 @@ Message read_message(words& w) {
 
 event read_event(words& w) {
   const auto kind = w.next<std::string>();
-  if (kind == "opening") return opening{};
-  if (kind == "opened") return opened{};
+  if (kind == "opening") return opening{read_mode(w)};
+  if (kind == "opened") return read_opened(w);
+  if (kind == "closing") return closing{};
+  if (kind == "closed") return closed{};
   if (kind == "declaring") return declaring{w.next<std::string>()};
   if (kind == "declared") return declared{w.next<std::string>()};
   if (kind == "deleting") return deleting{w.next<std::string>()};
@@ -74,6 +98,8 @@ event read_event(words& w) {
     s.batch = w.next<serial>();
     s.log = w.next<std::string>();
     s.queues = w.next<std::string>();
+    s.key = w.next<std::string>();
+    s.tombstone = w.next<bool>();
     s.hash = w.next<std::uint64_t>();
     return s;
   }
@@ -89,6 +115,17 @@ event read_event(words& w) {
   if (kind == "committed") return read_commit<committed>(w);
   if (kind == "maintaining") return maintaining{};
   if (kind == "maintained") return maintained{};
+  if (kind == "flushing") return flushing{};
+  if (kind == "flushed") return flushed{};
+  if (kind == "trimming") return read_trim<trimming>(w);
+  if (kind == "trimmed") return read_trim<trimmed>(w);
+  if (kind == "began") {
+    began b;
+    b.log = w.next<std::string>();
+    b.partition = w.next<std::uint32_t>();
+    b.at = w.next<std::uint64_t>();
+    return b;
+  }
   if (kind == "received") return read_message<received>(w);
   if (kind == "settling") return read_message<settling>(w);
   if (kind == "settled") return read_message<settled>(w);
@@ -97,6 +134,10 @@ event read_event(words& w) {
 
 }  // namespace
 
+const char* to_text(durability mode) noexcept {
+  return mode == durability::synced ? "synced" : "checkpointed";
+}
+
 std::string to_line(const event& e) {
   const auto commit = [](const char* kind, const auto& c) {
     return fmt::format("{} {} {} {} {}", kind, c.group, c.log, c.partition, c.next);
@@ -104,29 +145,40 @@ std::string to_line(const event& e) {
   const auto message = [](const char* kind, const auto& m) {
     return fmt::format("{} {} {}", kind, m.queue, m.record);
   };
-  return std::visit(overloaded{
-                        [](const opening&) { return std::string{"opening"}; },
-                        [](const opened&) { return std::string{"opened"}; },
-                        [](const declaring& d) { return "declaring " + d.object; },
-                        [](const declared& d) { return "declared " + d.object; },
-                        [](const deleting& d) { return "deleting " + d.object; },
-                        [](const deleted& d) { return "deleted " + d.object; },
-                        [](const sending& s) {
-                          return fmt::format("sending {} {} {} {} {}", s.record, s.batch, s.log, s.queues,
-                                             s.hash);
-                        },
-                        [](const stored& s) {
-                          return fmt::format("stored {} {} {} {}", s.record, s.log, s.partition, s.offset);
-                        },
-                        [&](const committing& c) { return commit("committing", c); },
-                        [&](const committed& c) { return commit("committed", c); },
-                        [](const maintaining&) { return std::string{"maintaining"}; },
-                        [](const maintained&) { return std::string{"maintained"}; },
-                        [&](const received& m) { return message("received", m); },
-                        [&](const settling& m) { return message("settling", m); },
-                        [&](const settled& m) { return message("settled", m); },
-                    },
-                    e);
+  const auto trim = [](const char* kind, const auto& t) {
+    return fmt::format("{} {} {} {}", kind, t.log, t.partition, t.before);
+  };
+  return std::visit(
+      overloaded{
+          [](const opening& o) { return fmt::format("opening {}", to_text(o.mode)); },
+          [](const opened& o) { return fmt::format("opened {} {}", to_text(o.mode), o.epoch); },
+          [](const closing&) { return std::string{"closing"}; },
+          [](const closed&) { return std::string{"closed"}; },
+          [](const declaring& d) { return "declaring " + d.object; },
+          [](const declared& d) { return "declared " + d.object; },
+          [](const deleting& d) { return "deleting " + d.object; },
+          [](const deleted& d) { return "deleted " + d.object; },
+          [](const sending& s) {
+            return fmt::format("sending {} {} {} {} {} {} {}", s.record, s.batch, s.log, s.queues, s.key,
+                               s.tombstone ? 1 : 0, s.hash);
+          },
+          [](const stored& s) {
+            return fmt::format("stored {} {} {} {}", s.record, s.log, s.partition, s.offset);
+          },
+          [&](const committing& c) { return commit("committing", c); },
+          [&](const committed& c) { return commit("committed", c); },
+          [](const maintaining&) { return std::string{"maintaining"}; },
+          [](const maintained&) { return std::string{"maintained"}; },
+          [](const flushing&) { return std::string{"flushing"}; },
+          [](const flushed&) { return std::string{"flushed"}; },
+          [&](const trimming& t) { return trim("trimming", t); },
+          [&](const trimmed& t) { return trim("trimmed", t); },
+          [](const began& b) { return fmt::format("began {} {} {}", b.log, b.partition, b.at); },
+          [&](const received& m) { return message("received", m); },
+          [&](const settling& m) { return message("settling", m); },
+          [&](const settled& m) { return message("settled", m); },
+      },
+      e);
 }
 
 event from_line(std::string_view line) {
@@ -158,23 +210,33 @@ acknowledgements& acknowledgements::operator+=(const acknowledgements& other) no
   records += other.records;
   commits += other.commits;
   settlements += other.settlements;
+  trims += other.trims;
+  deletions += other.deletions;
+  flushes += other.flushes;
   return *this;
 }
 
 acknowledgements count_acknowledgements(const history& lines) {
   acknowledgements found;
+  // By their first words only, since this is asked of long histories again and again.
   for (const std::string& line : lines) {
-    const event e = from_line(line);
-    found.records += std::holds_alternative<stored>(e) ? 1 : 0;
-    found.commits += std::holds_alternative<committed>(e) ? 1 : 0;
-    found.settlements += std::holds_alternative<settled>(e) ? 1 : 0;
+    const std::string_view kind = std::string_view{line}.substr(0, line.find(' '));
+    found.records += kind == "stored" ? 1 : 0;
+    found.commits += kind == "committed" ? 1 : 0;
+    found.settlements += kind == "settled" ? 1 : 0;
+    found.trims += kind == "trimmed" ? 1 : 0;
+    found.deletions += kind == "deleted" ? 1 : 0;
+    found.flushes += kind == "flushed" ? 1 : 0;
   }
   return found;
 }
 
 std::string to_text(const acknowledgements& a) {
-  return fmt::format("{} acknowledged records, {} committed offsets, {} settled messages", a.records,
-                     a.commits, a.settlements);
+  return fmt::format(
+      "{} acknowledged records, {} committed offsets, {} settled messages, {} removals of records, {} "
+      "deletions, "
+      "{} syncs",
+      a.records, a.commits, a.settlements, a.trims, a.deletions, a.flushes);
 }
 
 }  // namespace levada::crash

@@ -15,10 +15,29 @@
 
 namespace levada::crash {
 
+/// How a bus keeps what it has acknowledged: the two modes of `bus_options::durability` that reach a disk.
+enum class durability {
+  synced,
+  /// With checkpoints when they are asked for, and not otherwise.
+  checkpointed,
+};
+
+/// Stands in a line for no key, and for no queues.
+inline const std::string none_named(1, '-');
+
 /// The store is about to be opened, and made if there is none.
-struct opening {};
-/// It is open, so from now on it exists.
-struct opened {};
+struct opening {
+  durability mode = durability::synced;
+};
+/// It is open, so from now on it exists, and what was in it is durable.
+struct opened {
+  durability mode = durability::synced;
+  std::uint32_t epoch = 0;
+};
+/// The bus is about to be closed.
+struct closing {};
+/// It was closed, which makes everything durable in either mode.
+struct closed {};
 /// An object is about to be declared. `object` is a description such as "topic:orders:2" (see
 /// `promises.hpp`).
 struct declaring {
@@ -42,9 +61,12 @@ struct sending {
   std::string log;
   /// The queues that its exchange's bindings select, with commas between; "-" for none.
   std::string queues;
+  /// "-" for none.
+  std::string key;
+  bool tombstone = false;
   std::uint64_t hash = 0;
 };
-/// It is durable.
+/// It was acknowledged: it is durable, or in the `checkpointed` mode will be with the next checkpoint.
 struct stored {
   serial record = 0;
   std::string log;
@@ -68,6 +90,27 @@ struct committed {
 struct maintaining {};
 /// It has returned.
 struct maintained {};
+/// `bus::sync` is about to be called.
+struct flushing {};
+/// It has returned, so what was acknowledged before `flushing` is durable in either mode.
+struct flushed {};
+/// The records of a partition before an offset are about to be removed.
+struct trimming {
+  std::string log;
+  std::uint32_t partition = 0;
+  std::uint64_t before = 0;
+};
+struct trimmed {
+  std::string log;
+  std::uint32_t partition = 0;
+  std::uint64_t before = 0;
+};
+/// A partition was seen to begin there; beginnings never fall.
+struct began {
+  std::string log;
+  std::uint32_t partition = 0;
+  std::uint64_t at = 0;
+};
 /// A message was delivered.
 struct received {
   std::string queue;
@@ -83,8 +126,11 @@ struct settled {
   serial record = 0;
 };
 
-using event = std::variant<opening, opened, declaring, declared, deleting, deleted, sending, stored,
-                           committing, committed, maintaining, maintained, received, settling, settled>;
+using event = std::variant<opening, opened, closing, closed, declaring, declared, deleting, deleted, sending,
+                           stored, committing, committed, maintaining, maintained, flushing, flushed,
+                           trimming, trimmed, began, received, settling, settled>;
+
+[[nodiscard]] const char* to_text(durability mode) noexcept;
 
 /// Without the end of the line.
 [[nodiscard]] std::string to_line(const event& e);
@@ -103,6 +149,11 @@ struct acknowledgements {
   std::uint64_t records = 0;
   std::uint64_t commits = 0;
   std::uint64_t settlements = 0;
+  /// Of records before an offset.
+  std::uint64_t trims = 0;
+  /// Of objects.
+  std::uint64_t deletions = 0;
+  std::uint64_t flushes = 0;
 
   acknowledgements& operator+=(const acknowledgements& other) noexcept;
 };

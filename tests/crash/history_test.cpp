@@ -15,18 +15,25 @@ using testing::ElementsAre;
 
 /// One line of each kind.
 const history every_kind = {
-    "opening",
-    "opened",
+    "opening checkpointed",
+    "opened checkpointed 2",
+    "closing",
+    "closed",
     "declaring topic:orders:2",
     "declared topic:orders:2",
     "deleting queue:work",
     "deleted queue:work",
-    "sending 7 6 orders work,audit 12345",
+    "sending 7 6 orders work,audit k1 0 12345",
     "stored 7 orders 1 40",
     "committing readers orders 1 41",
     "committed readers orders 1 41",
     "maintaining",
     "maintained",
+    "flushing",
+    "flushed",
+    "trimming orders 1 12",
+    "trimmed orders 1 12",
+    "began orders 1 10",
     "received work 7",
     "settling work 7",
     "settled work 7",
@@ -38,8 +45,8 @@ TEST(History, EveryLineReadIsWrittenAgain) {
 }
 
 TEST(History, LineOfNoKnownShapeIsRefused) {
-  for (const char* line :
-       {"", "shouted", "declared", "stored 7 orders 1", "stored 7 orders one 40", "received work 7 8"}) {
+  for (const char* line : {"", "shouted", "declared", "stored 7 orders 1", "stored 7 orders one 40",
+                           "received work 7 8", "opening", "opened half 1"}) {
     EXPECT_THROW(static_cast<void>(from_line(line)), std::invalid_argument) << line;
   }
 }
@@ -47,9 +54,9 @@ TEST(History, LineOfNoKnownShapeIsRefused) {
 TEST(History, FileGivesBackItsWholeLinesOnly) {
   const test::temporary_directory directory;
   const auto file = directory / "history";
-  write_history({"opening", "opened"}, file);
+  write_history({"opening synced", "closing"}, file);
   std::ofstream{file, std::ios::app} << "declaring topic:o";
-  EXPECT_THAT(read_history(file), ElementsAre("opening", "opened"));
+  EXPECT_THAT(read_history(file), ElementsAre("opening synced", "closing"));
 }
 
 TEST(History, AcknowledgementsAreCounted) {

@@ -49,7 +49,10 @@ class kills {
       ++run_;
       const int code = run_and_kill();
       const auto left = names_of_segments();
-      auto found = check_in_child(*root_ / "store", lines_, {.seal = random_() % 2 == 0});
+      check_options how;
+      how.mode = random_() % 3 == 0 ? durability::checkpointed : durability::synced;
+      how.seal = random_() % 2 == 0;
+      auto found = check_in_child(*root_ / "store", lines_, how).violations;
       note_segments(left);
       if (code != 128 + SIGKILL)
         found.push_back(fmt::format("the victim ended by itself, with code {}", code));
@@ -78,7 +81,9 @@ class kills {
     victim.operations_per_life = 40;
     victim.threads = options_.planted == planted_fault::none && random_() % 2 == 0 ? 3 : 1;
     victim.seals = random_() % 2 == 0 ? sealing::on_call : sealing::in_background;
+    victim.mode = random_() % 2 == 0 ? durability::checkpointed : durability::synced;
     victim.planted = options_.planted;
+    summary_.kills_with_checkpoints += victim.mode == durability::checkpointed ? 1 : 0;
     // The store is made between the first line and the second.
     const std::uint64_t wanted = run_ == 1 && random_() % 4 != 0 ? 1 : 1 + random_() % 300;
     const bool in_maintenance = wanted > 1 && random_() % 2 == 0;
@@ -160,12 +165,12 @@ kill_summary run_kills(const kill_options& options, const kill_progress& progres
 std::string to_text(const kill_summary& s) {
   std::string text = fmt::format(
       "{} kills of {} stores, {} while the store was being made, {} with an operation under way, {} with a "
-      "segment not completed\n"
+      "segment not completed, {} of a bus with checkpoints\n"
       "segments written: {}\n"
       "checked: {}\n"
       "violations: after {} kills\n",
-      s.kills, s.stores, s.kills_in_creation, s.kills_in_operation, s.kills_in_sealing, s.segments,
-      to_text(s.checked), s.kills_in_violation);
+      s.kills, s.stores, s.kills_in_creation, s.kills_in_operation, s.kills_in_sealing,
+      s.kills_with_checkpoints, s.segments, to_text(s.checked), s.kills_in_violation);
   for (const std::string& v : s.violations) text += "  " + v + "\n";
   return text;
 }

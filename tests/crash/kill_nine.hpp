@@ -32,6 +32,8 @@ struct kill_summary {
   std::uint64_t segments = 0;
   /// That left a file of a segment which is not part of the store.
   std::uint64_t kills_in_sealing = 0;
+  /// Of a bus in the `checkpointed` mode, which the death of its process costs nothing either.
+  std::uint64_t kills_with_checkpoints = 0;
   /// What the stores were compared with, all together.
   acknowledgements checked;
   std::uint64_t kills_in_violation = 0;

@@ -18,6 +18,7 @@ TEST_P(KillNine, LosesNothingAcknowledgedAndReturnsEveryUnsettledDelivery) {
   EXPECT_EQ(summary.kills_in_violation, 0U) << to_text(summary);
   // What would show that nothing was shown.
   EXPECT_GT(summary.kills_in_operation, 0U) << to_text(summary);
+  EXPECT_GT(summary.kills_with_checkpoints, 0U) << to_text(summary);
   EXPECT_GT(summary.segments, 0U) << to_text(summary);
   EXPECT_GT(summary.checked.records, 0U);
   EXPECT_GT(summary.checked.commits, 0U);

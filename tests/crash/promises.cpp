@@ -2,10 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace levada::crash {
 namespace {
+
+constexpr const char* newest_prefix = "newest-";
+
+std::vector<std::string> parts_of(const std::string& text, char between) {
+  std::vector<std::string> parts;
+  std::istringstream in{text};
+  for (std::string part; std::getline(in, part, between);) parts.push_back(part);
+  return parts;
+}
+
+std::string log_object(const char* kind, const std::string& name, std::uint32_t partitions,
+                       const log_keeps& keeps) {
+  std::string text = fmt::format("{}:{}:{}", kind, name, partitions);
+  if (keeps.latest) text += ":latest";
+  if (keeps.newest) text += fmt::format(":{}{}", newest_prefix, *keeps.newest);
+  return text;
+}
 
 /// Adds one event after the other to what is promised.
 struct reader {
@@ -13,20 +31,33 @@ struct reader {
 
   void operator()(const opening&) const {}
   void operator()(const opened&) const { p.store = true; }
+  void operator()(const closing&) const {}
+  void operator()(const closed&) const {}
   void operator()(const declaring& d) const {
+    note_rules(d.object);
     presence& now = p.objects.try_emplace(d.object, presence::absent).first->second;
     if (now == presence::absent) now = presence::unknown;
   }
-  void operator()(const declared& d) const { p.objects[d.object] = presence::present; }
-  void operator()(const deleting& d) const { p.objects[d.object] = presence::unknown; }
-  void operator()(const deleted& d) const { p.objects[d.object] = presence::absent; }
+  void operator()(const declared& d) const {
+    note_rules(d.object);
+    p.objects[d.object] = presence::present;
+  }
+  void operator()(const deleting& d) const {
+    p.objects[d.object] = presence::unknown;
+    forget_topic(d.object, presence::unknown);
+  }
+  void operator()(const deleted& d) const {
+    p.objects[d.object] = presence::absent;
+    forget_topic(d.object, presence::absent);
+  }
   void operator()(const sending& s) const {
     sent_record r;
     r.batch = s.batch;
     r.log = s.log;
+    if (s.key != none_named) r.key = s.key;
+    r.tombstone = s.tombstone;
     r.hash = s.hash;
-    std::istringstream names{s.queues == "-" ? std::string{} : s.queues};
-    for (std::string name; std::getline(names, name, ',');) r.queues.push_back(name);
+    if (s.queues != none_named) r.queues = parts_of(s.queues, ',');
     p.records[s.record] = std::move(r);
   }
   void operator()(const stored& s) const {
@@ -46,6 +77,18 @@ struct reader {
   }
   void operator()(const maintaining&) const {}
   void operator()(const maintained&) const {}
+  void operator()(const flushing&) const {}
+  void operator()(const flushed&) const {}
+  void operator()(const trimming& t) const { p.beginnings[{t.log, t.partition}].unknown.insert(t.before); }
+  void operator()(const trimmed& t) const {
+    beginning& b = p.beginnings[{t.log, t.partition}];
+    b.acknowledged = std::max(b.acknowledged, t.before);
+    b.unknown.erase(b.unknown.begin(), b.unknown.upper_bound(b.acknowledged));
+  }
+  void operator()(const began& b) const {
+    std::uint64_t& seen = p.beginnings[{b.log, b.partition}].seen;
+    seen = std::max(seen, b.at);
+  }
   void operator()(const received& m) const {
     p.messages[{m.queue, m.record}].received = true;
     const auto sent = p.records.find(m.record);
@@ -53,21 +96,50 @@ struct reader {
   }
   void operator()(const settling& m) const { p.messages[{m.queue, m.record}].settling = true; }
   void operator()(const settled& m) const { p.messages[{m.queue, m.record}].settled = true; }
+
+ private:
+  /// A log's rules only ever grow: what was given up stays away.
+  void note_rules(const std::string& object) const {
+    const auto parts = parts_of(object, ':');
+    if (parts.size() < 4 || (parts[0] != "topic" && parts[0] != "exchange")) return;
+    log_rules& rules = p.logs[parts[1]];
+    rules.messages = parts[0] == "exchange";
+    for (std::size_t i = 3; i < parts.size(); ++i) {
+      if (parts[i] == "latest") {
+        rules.compacted = true;
+      } else if (parts[i].compare(0, std::string{newest_prefix}.size(), newest_prefix) == 0) {
+        rules.newest = std::stoull(parts[i].substr(std::string{newest_prefix}.size()));
+      }
+    }
+  }
+
+  /// A change of what a topic keeps also comes as a deletion and a declaration, and deletes no record.
+  void forget_topic(const std::string& object, presence now) const {
+    const auto parts = parts_of(object, ':');
+    if (parts.size() != 3 || parts[0] != "topic" || p.logs.contains(parts[1])) return;
+    for (auto& [s, r] : p.records) {
+      if (r.log == parts[1] && r.with_its_topic != presence::absent) r.with_its_topic = now;
+    }
+  }
 };
 
 }  // namespace
 
+void add(promises& to, const std::string& line) {
+  std::visit(reader{to}, from_line(line));
+}
+
 promises read_promises(const history& lines) {
   promises p;
-  for (const std::string& line : lines) std::visit(reader{p}, from_line(line));
+  for (const std::string& line : lines) add(p, line);
   return p;
 }
 
-std::string topic_object(const std::string& name, std::uint32_t partitions) {
-  return fmt::format("topic:{}:{}", name, partitions);
+std::string topic_object(const std::string& name, std::uint32_t partitions, const log_keeps& keeps) {
+  return log_object("topic", name, partitions, keeps);
 }
-std::string exchange_object(const std::string& name, std::uint32_t partitions) {
-  return fmt::format("exchange:{}:{}", name, partitions);
+std::string exchange_object(const std::string& name, std::uint32_t partitions, const log_keeps& keeps) {
+  return log_object("exchange", name, partitions, keeps);
 }
 std::string queue_object(const std::string& name) {
   return "queue:" + name;

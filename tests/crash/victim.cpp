@@ -1,19 +1,21 @@
 #include <crash/victim.hpp>
 
+#include <crash/forgetful_logs.hpp>
 #include <crash/history.hpp>
 #include <crash/payload.hpp>
 #include <crash/promises.hpp>
+#include <crash/victim_tools.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <exception>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,7 +30,7 @@ constexpr const char* group_name = "readers";
 constexpr const char* exchange_name = "events";
 constexpr std::uint32_t exchange_partitions = 2;
 constexpr const char* passing_queue = "passing";
-constexpr std::size_t operations_per_maintenance = 12;
+constexpr std::size_t operations_per_maintenance = 7;
 constexpr std::uint32_t publications_per_maintenance = 4;
 
 struct topic_layout {
@@ -43,37 +45,11 @@ struct binding {
 };
 constexpr binding bindings[] = {{"work", "job.#"}, {"audit", "#"}};
 
-class dice {
- public:
-  explicit dice(std::uint64_t seed) : engine_{seed} {}
-  /// 0 to `sides` - 1.
-  std::size_t roll(std::size_t sides) { return engine_() % sides; }
-  bool once_in(std::size_t times) { return roll(times) == 0; }
-
- private:
-  std::mt19937_64 engine_;
-};
-
-/// Lets threads write lines one at a time.
-class teller {
- public:
-  explicit teller(const line_sink& sink) : sink_{sink} {}
-  void tell(const event& e) {
-    const std::string line = to_line(e);
-    const std::lock_guard guard{mutex_};
-    sink_(line);
-  }
-
- private:
-  std::mutex mutex_;
-  const line_sink& sink_;
-};
-
 /// Publishes in every way; one thread's work.
 class producer {
  public:
-  producer(bus& b, teller& out, dice d, serial first, planted_fault planted)
-      : bus_{b}, out_{out}, dice_{d}, next_{first}, planted_{planted} {
+  producer(bus& b, teller& out, dice d, serial& next, planted_fault planted)
+      : bus_{b}, out_{out}, dice_{d}, next_{next}, planted_{planted} {
     if (planted == planted_fault::ack_before_publish || planted == planted_fault::ack_without_publish) {
       for (const topic_info& t : bus_.topics().value()) {
         for (const partition_info& p : t.partitions) ends_[{t.name, p.id.value()}] = p.end.value();
@@ -98,7 +74,6 @@ class producer {
   void publish_large(std::size_t records) {
     publish_batch_of(records, [this] { return large_size(); });
   }
-  [[nodiscard]] serial next() const noexcept { return next_; }
 
  private:
   /// Mostly small; now and then larger than a journal row of 2,008 bytes, or than many.
@@ -124,6 +99,7 @@ class producer {
     line.batch = batch;
     line.log = log;
     line.queues = queues;
+    line.key = r.key().value_or(none_named);
     line.hash = fingerprint(r.key().value_or(std::string{}), routing_key, *r.value());
     out_.tell(line);
   }
@@ -141,7 +117,7 @@ class producer {
     const topic t = bus_.topic(layout.name).value();
     const serial s = next_++;
     record r{make_payload(s, some_size())};
-    tell_sending(s, s, t.name(), "-", r);
+    tell_sending(s, s, t.name(), none_named, r);
     if (!ends_.empty()) return publish_lying(t, s, r);
     publish_receipt receipt;
     if (dice_.once_in(2)) {
@@ -156,7 +132,7 @@ class producer {
     const partition_id where{static_cast<std::uint32_t>(dice_.roll(t.partitions()))};
     std::uint64_t& end = ends_[{t.name(), where.value()}];
     tell_stored(s, t.name(), where, end);
-    if (planted_ == planted_fault::ack_without_publish && dice_.once_in(4)) return;
+    if (planted_ == planted_fault::ack_without_publish && dice_.once_in(2)) return;
     end = t.publish(where, r).value().offset.value() + 1;
   }
 
@@ -175,7 +151,7 @@ class producer {
       const serial s = next_++;
       record r{make_payload(s, size())};
       if (dice_.once_in(2)) r.key(some_key());
-      tell_sending(s, first, t.name(), "-", r);
+      tell_sending(s, first, t.name(), none_named, r);
       added.emplace_back(s, batch.add(r).value());
     }
     const batch_receipt receipt = t.publish(batch).value();
@@ -206,7 +182,7 @@ class producer {
   bus& bus_;
   teller& out_;
   dice dice_;
-  serial next_;
+  serial& next_;
   const planted_fault planted_;
   /// Only where lies are planted: the offsets that come next.
   std::map<std::pair<std::string, std::uint32_t>, std::uint64_t> ends_;
@@ -340,12 +316,16 @@ class crowd {
       threads_.emplace_back([this, &b, &out, &options, &next, i] {
         try {
           producer p{b, out, dice{options.seed * 1'000 + i}, next[i], planted_fault::none};
+          forgetful_producer forgetful{b, out, dice{options.seed * 1'000 + 100 + i}, next[i]};
           for (std::uint32_t done = 0;; ++done) {
             allowed_.wait(done);
             if (stop_.load()) break;
-            p.publish_something();
+            if (done % 3 == 2) {
+              forgetful.publish_something();
+            } else {
+              p.publish_something();
+            }
           }
-          next[i] = p.next();
         } catch (...) {
           const std::lock_guard guard{mutex_};
           failure_ = std::current_exception();
@@ -387,10 +367,12 @@ class crowd {
 /// others few do.
 bus_options settings_of(const victim_options& options) {
   constexpr std::size_t seal_from[] = {0, 0, 8'000};
-  constexpr std::size_t own_from[] = {1, 20'000, 20'000, 100'000};
+  constexpr std::size_t own_from[] = {1, 20'000, 100'000, 100'000};
   dice d{options.seed * 1'000 + 888};
   bus_options settings;
   settings.map_bytes_max = std::size_t{1} << 30;
+  settings.boot_id = options.boot_id;
+  if (options.mode == durability::checkpointed) settings.durability = checkpointed{std::chrono::hours{1}};
   settings.segment_bytes_min = own_from[d.roll(std::size(own_from))];
   if (options.seals == sealing::in_background) {
     settings.journal_bytes_seal = 20'000;
@@ -404,20 +386,15 @@ bus_options settings_of(const victim_options& options) {
 }
 
 void declare_all(bus& b, teller& out) {
-  const auto declare = [&](const std::string& object, auto action) {
-    out.tell(declaring{object});
-    action();
-    out.tell(declared{object});
-  };
   for (const topic_layout& t : layouts) {
-    declare(topic_object(t.name, t.partitions),
+    declare(out, topic_object(t.name, t.partitions),
             [&] { static_cast<void>(b.declare_topic(t.name, {.partitions = t.partitions}).value()); });
   }
-  declare(exchange_object(exchange_name, exchange_partitions),
+  declare(out, exchange_object(exchange_name, exchange_partitions),
           [&] { b.declare_exchange(exchange_name, {.partitions = exchange_partitions}).value(); });
   for (const binding& to : bindings) {
-    declare(queue_object(to.queue), [&] { b.declare_queue(to.queue).value(); });
-    declare(binding_object(exchange_name, to.queue, to.key),
+    declare(out, queue_object(to.queue), [&] { b.declare_queue(to.queue).value(); });
+    declare(out, binding_object(exchange_name, to.queue, to.key),
             [&] { b.bind(exchange_name, to.queue, to.key).value(); });
   }
 }
@@ -455,31 +432,53 @@ void run_victim(const victim_options& options, const line_sink& line) {
   const bus_options settings = settings_of(options);
   dice when{options.seed * 1'000 + 777};
   const std::uint64_t burst_at = when.once_in(3) ? when.roll(60) : operations_without_end;
+  const bool burst_goes = when.once_in(2);
 
   for (std::uint64_t done = 0; done < options.operations;) {
-    out.tell(opening{});
+    out.tell(opening{options.mode});
     bus b = bus::open(options.directory, settings).value();
-    out.tell(opened{});
+    out.tell(opened{options.mode, b.stats().value().epoch});
     declare_all(b, out);
+    forgetful_logs::declare_all(b, out, options);
     producer sender{b, out, dice{options.seed * 1'000 + done + 999}, next[0], options.planted};
+    forgetful_producer forgetful_sender{b, out, dice{options.seed * 1'000 + done + 555}, next[0]};
     crowd others{b, out, options, next};
     reader group{b, out, options.planted};
     taker work{b, out, "work", options.planted};
     taker audit{b, out, "audit", options.planted};
+    forgetful_logs forgetful{b, out, options};
     std::optional<anonymous_queue> anonymous;
+    const auto maintain = [&] {
+      others.allow(publications_per_maintenance);
+      out.tell(maintaining{});
+      b.maintain().value();
+      out.tell(maintained{});
+      forgetful.look_at_beginnings();
+    };
+    const auto flush = [&] {
+      out.tell(flushing{});
+      b.sync().value();
+      out.tell(flushed{});
+    };
 
     const std::uint64_t until = done + std::min(options.operations_per_life, options.operations - done);
     for (; done < until; ++done) {
       const bool burst = done == burst_at;
-      if (burst) sender.publish_large(options.burst_records);
-      if (burst || when.once_in(operations_per_maintenance)) {
-        others.allow(publications_per_maintenance);
-        out.tell(maintaining{});
-        b.maintain().value();
-        out.tell(maintained{});
+      if (burst && burst_goes) {
+        forgetful_sender.publish_large(options.burst_records);
+        maintain();
+        forgetful.trim_most();
+      } else if (burst) {
+        sender.publish_large(options.burst_records);
       }
+      if (burst || when.once_in(operations_per_maintenance)) {
+        maintain();
+        if (when.once_in(3)) flush();
+      }
+      if (when.once_in(25)) flush();
       others.allow(1);
-      const std::size_t what = d.roll(20);
+      // Lies are told by some operations only, so there are more of these.
+      const std::size_t what = d.roll(options.planted == planted_fault::none ? 36 : 20);
       if (what < 10) {
         sender.publish_something();
       } else if (what < 13) {
@@ -490,6 +489,18 @@ void run_victim(const victim_options& options, const line_sink& line) {
         audit.take_and_settle(d);
       } else if (what < 19) {
         toggle_passing_queue(b, out);
+      } else if (what < 27) {
+        forgetful_sender.publish_something();
+      } else if (what < 29) {
+        forgetful.take_news(d);
+      } else if (what < 30) {
+        forgetful.trim(d);
+      } else if (what < 33) {
+        forgetful.change_passing_topic(d, forgetful_sender);
+      } else if (what < 34) {
+        forgetful.change_compaction(d);
+      } else if (what < 35) {
+        forgetful.change_compression(d);
       } else if (anonymous) {
         anonymous.reset();
       } else {
@@ -498,8 +509,9 @@ void run_victim(const victim_options& options, const line_sink& line) {
       }
     }
     others.stop();
-    next[0] = sender.next();
+    out.tell(closing{});
     b.close().value();
+    out.tell(closed{});
   }
 }
 

@@ -6,6 +6,8 @@
 #include <limits>
 #include <string>
 
+#include <crash/history.hpp>
+
 namespace levada::crash {
 
 /// Lies that the victim can be told to tell, to see that they are found out.
@@ -37,6 +39,9 @@ struct victim_options {
   std::uint64_t operations = 150;
   /// After so many operations the bus is closed and opened again.
   std::uint64_t operations_per_life = 60;
+  durability mode = durability::synced;
+  /// The run of the system in which it works.
+  std::string boot_id = "boot 1";
   /// With more than one, the others publish meanwhile, most while there is a call of `bus::maintain`.
   std::uint32_t threads = 1;
   /// When, and what gets segments of its own, comes from the seed.
@@ -51,8 +56,9 @@ struct victim_options {
 using line_sink = std::function<void(const std::string& line)>;
 
 /// Works on a store through the public interface: declares, publishes, reads as a group, takes from queues,
-/// seals. Tells before and after each operation (see `history.hpp`). With one thread that also seals, the
-/// same seed on the same store does the same. Throws `levada::exception` when an operation fails.
+/// seals, deletes, compacts, syncs. Tells before and after each operation (see `history.hpp`). With one
+/// thread that also seals, the same seed on the same store does the same. Throws `levada::exception` when an
+/// operation fails.
 void run_victim(const victim_options& options, const line_sink& line);
 
 /// So large that a run lasts until it is killed.

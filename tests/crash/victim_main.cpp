@@ -17,8 +17,12 @@ using namespace levada::crash;
 
 constexpr const char* usage =
     "usage: levada_victim write DIR [--seed N] [--run N] [--operations N] [--operations-per-life N]\n"
-    "                               [--threads N] [--sealing on-call|in-background] [--planted FAULT]\n"
-    "       levada_victim check DIR HISTORY\n"
+    "                               [--threads N] [--sealing on-call|in-background]\n"
+    "                               [--durability sync|checkpointed] [--boot-id ID] [--planted FAULT]\n"
+    "       levada_victim check DIR HISTORY [--after process-death|power-cut]\n"
+    "                               [--durability sync|checkpointed] [--boot-id ID] [--seal 0|1] [--use "
+    "0|1]\n"
+    "After a power cut the boot id must be another one than the writer's.\n"
     "FAULT: ack-before-publish, ack-without-publish, settle-without-ack, commit-without-commit\n";
 
 /// One system call a line, so that a line is whole or not there.
@@ -38,17 +42,32 @@ int write(arguments& given) {
   options.operations_per_life = given.number("--operations-per-life", options.operations_per_life);
   options.threads = static_cast<std::uint32_t>(given.number("--threads", options.threads));
   options.seals = given.seals();
+  options.mode = given.mode();
+  options.boot_id = given.text("--boot-id").value_or(options.boot_id);
   options.planted = given.planted();
   given.end();
   run_victim(options, print_line);
   return 0;
 }
 
+aftermath after(arguments& given) {
+  const auto what = given.text("--after");
+  if (!what || *what == "process-death") return aftermath::process_death;
+  if (*what == "power-cut") return aftermath::power_cut;
+  throw std::invalid_argument{"it is after process-death or power-cut, not '" + *what + "'"};
+}
+
 int check_history(arguments& given) {
   const std::string directory = given.positional("DIR");
   const std::string file = given.positional("HISTORY");
+  check_options options;
+  options.of = after(given);
+  options.mode = given.mode();
+  options.boot_id = given.text("--boot-id").value_or(options.boot_id);
+  options.seal = given.number("--seal", 0) != 0;
+  options.use_afterwards = given.number("--use", 0) != 0;
   given.end();
-  const auto violations = check(directory, read_history(file));
+  const auto violations = check(directory, read_history(file), options).violations;
   for (const std::string& v : violations) std::printf("%s\n", v.c_str());
   std::printf("violations: %zu\n", violations.size());
   return violations.empty() ? 0 : 1;

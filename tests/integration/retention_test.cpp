@@ -232,6 +232,29 @@ TEST_F(Retention, ShowsAttachedReadersWhatIsLeft) {
   EXPECT_EQ(ok(look.topics())[0].partitions[0].begin, offset{20});
 }
 
+TEST_F(Retention, OpensAgainWhereverInTheJournalAPartitionBegins) {
+  auto orders = ok(the_bus().declare_topic("orders"));
+  publish_sealed("orders", 2);
+  for (const char* value : {"2", "3", "4"}) ok(orders.publish(record{value}));
+  auto row_of_two = orders.make_batch();
+  for (const char* value : {"5", "6"}) ok(row_of_two.add(record{value}));
+  ok(orders.publish(row_of_two));
+  for (int begin = 0; begin <= 7; ++begin) {
+    const offset before{static_cast<std::uint64_t>(begin)};
+    ok(the_bus().delete_records({"orders", partition_id{0}}, before));
+    close();
+    EXPECT_THAT(ok(check_store(store())).problems, ::testing::SizeIs(0)) << begin;
+    EXPECT_EQ(read_all(ok(ok(attachment::open(store())).replay("orders"))), numbers(begin, 7));
+    open(sealing());
+    EXPECT_EQ(values("orders"), numbers(begin, 7));
+    EXPECT_EQ(partition("orders").begin, before);
+    EXPECT_EQ(partition("orders").end, offset{7});
+  }
+  EXPECT_EQ(ok(the_bus().publish("orders", record{"7"})).offset, offset{7});
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(7, 8));
+}
+
 TEST_F(Retention, DeletesRecordsUpToAnOffset) {
   ok(the_bus().declare_topic("orders", {.partitions = 1}));
   publish_sealed("orders", 10);

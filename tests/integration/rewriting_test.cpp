@@ -388,5 +388,24 @@ TEST_F(MostlySettled, LogsKeepOnlyWhatIsReferredTo) {
   expect_sound();
 }
 
+TEST_F(MostlySettled, LogsKeepTheirNewestRecordsHoweverFewOfTheOlderOnesAreLeft) {
+  constexpr std::uint64_t newest = 20;
+  ok(the_bus().set_retention("events", {.records = newest}));
+  auto desk = ok(the_bus().consume("desk", {.prefetch = 0}));
+  for (std::uint64_t end = 1; end <= 120; ++end) {
+    ok(the_bus().publish("events", "", record{fmt::format("{}", end)}));
+    auto d = ok(desk.receive(at_once));
+    ASSERT_TRUE(d.has_value());
+    if (end > 1) ok(desk.ack(d->tag()));
+    if (end % 10 != 0) continue;
+    maintain();
+    const auto left = read("events");
+    ASSERT_GE(left.size(), std::min(end, newest)) << "of " << end;
+    EXPECT_EQ(left[0].offset, 0U) << "it is referred to";
+    EXPECT_EQ(left[left.size() - std::min(end, newest)].offset, end - std::min(end, newest)) << "of " << end;
+  }
+  expect_sound();
+}
+
 }  // namespace
 }  // namespace levada::test

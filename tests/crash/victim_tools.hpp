@@ -1,0 +1,51 @@
+#pragma once
+
+/// @file
+/// What all parts of the victim use.
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <random>
+#include <string>
+
+#include <crash/history.hpp>
+#include <crash/victim.hpp>
+
+namespace levada::crash {
+
+class dice {
+ public:
+  explicit dice(std::uint64_t seed) : engine_{seed} {}
+  /// 0 to `sides` - 1.
+  std::size_t roll(std::size_t sides) { return engine_() % sides; }
+  bool once_in(std::size_t times) { return roll(times) == 0; }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+/// Lets threads write lines one at a time.
+class teller {
+ public:
+  explicit teller(const line_sink& sink) : sink_{sink} {}
+  void tell(const event& e) {
+    const std::string line = to_line(e);
+    const std::lock_guard guard{mutex_};
+    sink_(line);
+  }
+
+ private:
+  std::mutex mutex_;
+  const line_sink& sink_;
+};
+
+/// Tells of a declaration before and after it.
+template <class Action>
+void declare(teller& out, const std::string& object, Action action) {
+  out.tell(declaring{object});
+  action();
+  out.tell(declared{object});
+}
+
+}  // namespace levada::crash
