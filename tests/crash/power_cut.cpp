@@ -130,7 +130,7 @@ class power_cuts {
       : options_{options}, progress_{progress}, random_{options.seed} {}
 
   power_cut_summary run() {
-    for (std::uint64_t pair = 0; summary_.states < options_.states; ++pair) {
+    for (std::uint64_t pair = 0; summary_.states < options_.states && !is_shown(); ++pair) {
       victim_options victim;
       victim.seed = options_.seed * 1'000'000 + pair;
       victim.operations = options_.operations;
@@ -157,6 +157,11 @@ class power_cuts {
   }
 
  private:
+  [[nodiscard]] bool is_shown() const {
+    const auto& says = options_.until_violation_says;
+    return !says.empty() && std::any_of(summary_.violations.begin(), summary_.violations.end(),
+                                        [&says](const auto& v) { return v.find(says) != std::string::npos; });
+  }
   [[nodiscard]] recorded_run record(situation start, const victim_options& victim) const {
     auto run = record_run(std::move(start), victim);
     run.operations = reorder(std::move(run.operations), options_.wrong_order);

@@ -30,6 +30,8 @@ struct power_cut_options {
   planted_fault planted = planted_fault::none;
   ignored_syncs ignored = ignored_syncs::none;
   disorder wrong_order = disorder::none;
+  /// If not empty, the recording in which a violation says this is the last one.
+  std::string until_violation_says = {};
   /// Where violating states and their histories are kept, to be looked into.
   std::optional<std::filesystem::path> keep = std::nullopt;
 };
