@@ -868,7 +868,6 @@ result<void> core::close() {
       if (finished) std::filesystem::remove(file, ignored);
     }
   }
-  checkpointer_.reset();
   if (store_->lock && !failed_ && noted) store_->lock->note_clean(store_->main.env().last_transaction());
   if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
   store_.reset();

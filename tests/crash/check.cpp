@@ -262,7 +262,8 @@ class inspection {
       if (old == before.records.end() || old->second.hash != r.hash) return false;
     }
     return std::all_of(before.records.begin(), before.records.end(), [&](const auto& entry) {
-      const auto& [offset, r] = entry;
+      const auto offset = entry.first;
+      const auto& r = entry.second;
       if (now.records.contains(offset)) return true;
       if (offset < now.begin) return true;
       if (rules.messages && rules.newest && offset + *rules.newest < now.end) return true;
