@@ -236,10 +236,7 @@ class examination {
     }
     std::size_t used = 0;
     for (std::uint32_t i = 0; i < header.count; ++i) {
-      detail::record_parts parts;
-      std::int32_t delta = 0;
-      const std::size_t size =
-          detail::decode_record(row.records.data() + used, row.records.size() - used, parts, delta);
+      const std::size_t size = detail::size_of_record(row.records.data() + used, row.records.size() - used);
       if (size == 0) {
         found(where, fmt::format("record {} of the row cannot be read", i));
         return;

@@ -42,8 +42,21 @@ class checkpointer::pin_intent final : public intent {
   std::vector<std::filesystem::path> dropped_;
 };
 
-checkpointer::~checkpointer() {
-  if (!abandoned_) stop();
+checkpointer::checkpointer(core& owner, storage::checkpointing& store, checkpointed mode)
+    : owner_{owner},
+      store_{store},
+      mode_{mode},
+      worker_{owner.time(),
+              {.name = "checkpoint",
+               .due = [this] { return due(); },
+               .run = [this] { return run(); },
+               .failed = {},
+               .retry = mode.interval}} {}
+
+clock::steady_time checkpointer::due() const noexcept {
+  if (bytes_.load() >= bytes_due) return clock::steady_time::min();
+  const std::int64_t first = first_unsafe_.load();
+  return first == none ? clock::steady_time::max() : clock::steady_time{first} + mode_.interval;
 }
 
 result<void> checkpointer::run() {
@@ -81,8 +94,8 @@ void checkpointer::committed(std::uint64_t bytes) noexcept {
   const bool first = first_unsafe_.load() == none;
   if (first) first_unsafe_ = owner_.time().steady().count();
   if (first || before / bytes_due != (before + added) / bytes_due) {
-    start_thread();
-    wanted_->signal();
+    worker_.start();
+    worker_.wake();
   }
 }
 
@@ -90,85 +103,11 @@ bool checkpointer::full() const noexcept {
   return bytes_.load() >= bytes_full;
 }
 
-void checkpointer::start_thread() noexcept {
-  const std::lock_guard guard{mutex_};
-  if (stopping_ || thread_) return;
-  try {
-    thread_ = std::make_unique<std::thread>([this] { serve(); });
-  } catch (const std::exception& e) {
-    outcome_ = error{errc::out_of_resources, fmt::format("checkpoint: no thread: {}", e.what())};
-    ++runs_;
-    changed_.notify_all();
-  }
-}
-
-void checkpointer::serve() {
-  for (;;) {
-    const std::uint64_t seen = wanted_->signals();
-    {
-      const std::lock_guard guard{mutex_};
-      if (stopping_) return;
-    }
-    const std::int64_t first = first_unsafe_.load();
-    const auto due = first == none ? clock::steady_time::max() : clock::steady_time{first} + mode_.interval;
-    if (bytes_.load() < bytes_due && owner_.time().steady() < due) {
-      wanted_->wait(owner_.time(), seen, due);
-      continue;
-    }
-    auto outcome = [this]() -> result<void> {
-      try {
-        return run();
-      } catch (const std::bad_alloc&) {
-        return error{errc::out_of_resources, "checkpoint: out of memory"};
-      } catch (const std::exception& e) {
-        return error{errc::io_error, fmt::format("checkpoint: {}", e.what())};
-      }
-    }();
-    // The next one is tried an interval later, or when it is asked for again.
-    const bool failed = !outcome;
-    {
-      const std::lock_guard guard{mutex_};
-      outcome_ = std::move(outcome);
-      ++runs_;
-      changed_.notify_all();
-    }
-    if (failed) wanted_->wait(owner_.time(), seen, owner_.time().steady() + mode_.interval);
-  }
-}
-
 result<void> checkpointer::wait_for_room() {
   while (full()) {
-    std::uint64_t seen = 0;
-    {
-      const std::lock_guard guard{mutex_};
-      seen = runs_;
-    }
-    start_thread();
-    wanted_->signal();
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [&] { return runs_ != seen || stopping_ || !full(); });
-    if (stopping_) return error{errc::closed, "the bus is being closed"};
-    if (runs_ != seen && !outcome_) return outcome_;
+    if (auto ran = worker_.wait_for_run([this] { return !full(); }); !ran) return ran;
   }
   return {};
-}
-
-void checkpointer::stop() {
-  std::unique_ptr<std::thread> thread;
-  {
-    const std::lock_guard guard{mutex_};
-    stopping_ = true;
-    thread = std::move(thread_);
-    changed_.notify_all();
-  }
-  wanted_->signal();
-  if (thread) thread->join();
-}
-
-void checkpointer::abandon() noexcept {
-  abandoned_ = true;
-  // Joining or detaching a thread that is not there is undefined: given up on purpose.
-  static_cast<void>(thread_.release());  // NOLINT
 }
 
 }  // namespace levada

@@ -4,16 +4,13 @@
 /// When checkpoints are made, in the durability mode that has them.
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
-#include "bus/wake_list.hpp"
+#include "bus/worker.hpp"
 #include "storage/checkpointing.hpp"
 
 #include <levada/error.hpp>
@@ -26,13 +23,10 @@ class core;
 /// Safe to share.
 class checkpointer {
  public:
-  checkpointer(core& owner, storage::checkpointing& store, checkpointed mode) noexcept
-      : owner_{owner}, store_{store}, mode_{mode} {}
-  ~checkpointer();
-  /// Ends the thread, if there is one, and wakes who waits.
-  void stop();
-  /// In a forked child, where the thread does not exist, and may have left any lock held.
-  void abandon() noexcept;
+  checkpointer(core& owner, storage::checkpointing& store, checkpointed mode);
+  /// As a worker's.
+  void stop() { worker_.stop(); }
+  void abandon() noexcept { worker_.abandon(); }
 
   /// Makes everything durable that has been committed up to now.
   [[nodiscard]] result<void> run();
@@ -47,8 +41,6 @@ class checkpointer {
 
   /// When the state was committed that the store would go back to, in microseconds since 1970.
   [[nodiscard]] std::int64_t last_time() const noexcept { return last_time_.load(); }
-  /// Bytes that have been written since, about.
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_.load(); }
   /// When the oldest commit since was made, steady; nothing where there is none.
   [[nodiscard]] std::optional<clock::steady_time> first_unsafe() const noexcept {
     const std::int64_t saving = saving_.load();
@@ -59,31 +51,22 @@ class checkpointer {
 
  private:
   class pin_intent;
-  void serve();
-  void start_thread() noexcept;
+  [[nodiscard]] clock::steady_time due() const noexcept;
 
   core& owner_;
   storage::checkpointing& store_;
   const checkpointed mode_;
-  bool abandoned_ = false;
 
   std::mutex running_;  // held by whoever makes a checkpoint
   std::atomic<std::int64_t> last_time_{0};
-  std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> bytes_{0};  // written since, about
   static constexpr std::int64_t none = INT64_MIN;
   // Steady nanoseconds, or none: of the first commit that no checkpoint has, and of the first one that the
   // checkpoint under way is about to have.
   std::atomic<std::int64_t> first_unsafe_{none};
   std::atomic<std::int64_t> saving_{none};
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::unique_ptr<std::thread> thread_;
-  bool stopping_ = false;
-  std::uint64_t runs_ = 0;  // that have ended
-  result<void> outcome_;    // of the last
-
-  const std::shared_ptr<waiter> wanted_ = std::make_shared<waiter>();
+  worker worker_;
 };
 
 }  // namespace levada

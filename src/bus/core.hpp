@@ -16,15 +16,13 @@
 #include <vector>
 
 #include "bus/checkpointer.hpp"
+#include "bus/commit_scope.hpp"
 #include "bus/group_commit.hpp"
 #include "bus/maintenance.hpp"
+#include "bus/reader_watch.hpp"
 #include "bus/segment_set.hpp"
+#include "bus/slots.hpp"
 #include "bus/wake_list.hpp"
-#include "group/group_state.hpp"
-#include "log/log_state.hpp"
-#include "log/row_encoder.hpp"
-#include "queue/queue_state.hpp"
-#include "routing/matcher.hpp"
 #include "storage/catalog.hpp"
 #include "storage/codec.hpp"
 #include "storage/store_directory.hpp"
@@ -35,108 +33,6 @@
 #include <levada/options.hpp>
 
 namespace levada {
-
-class queue_consumer_state;
-
-/// A topic or exchange.
-struct topic_slot {
-  explicit topic_slot(const storage::log_entry& stored);
-
-  log::log_state state;
-  wake_list readers;
-  std::atomic<std::uint32_t> next_partition{0};
-
-  // The committing thread alone:
-  storage::log_entry entry;                    // as stored
-  std::vector<std::uint64_t> staged_ends;      // empty when nothing is staged
-  std::unique_ptr<routing::matcher> bindings;  // of an exchange
-};
-
-struct queue_slot {
-  explicit queue_slot(const storage::queue_entry& entry) : state{entry.id, entry.name, entry.exclusive} {}
-
-  queue::queue_state state;
-  wake_list waiting;
-
-  std::mutex consumers_mutex;
-  std::vector<std::shared_ptr<queue_consumer_state>> consumers;
-
-  // The committing thread alone:
-  std::optional<queue::queue_row> staged_row;
-  std::vector<queue::reference> staged_entries;
-};
-
-struct group_slot {
-  group_slot(std::uint32_t group_id, std::string group_name) : id{group_id}, name{std::move(group_name)} {}
-
-  const std::uint32_t id;
-  const std::string name;
-  wake_list members;
-
-  std::mutex mutex;  // guards `state`
-  group::group_state state;
-};
-
-class core;
-
-/// One commit under way: what intents write through. The committing thread alone.
-class commit_scope {
- public:
-  commit_scope(core& owner, storage::write_transaction& txn, std::int64_t now) noexcept
-      : core_{owner}, txn_{txn}, now_{now} {}
-
-  [[nodiscard]] core& owner() noexcept { return core_; }
-  [[nodiscard]] storage::write_transaction& txn() noexcept { return txn_; }
-  [[nodiscard]] const storage::main_tables& tables() const noexcept;
-  /// The bus's time for everything in this commit, in microseconds.
-  [[nodiscard]] std::int64_t now() const noexcept { return now_; }
-
-  /// Appends finished rows to their partition; returns the offset of the first record.
-  [[nodiscard]] result<std::uint64_t> append(topic_slot& topic, log::row_encoder& rows);
-  /// Adds a reference to a queue; written with all others of the commit at its end.
-  void enqueue(queue_slot& queue, const queue::reference& where);
-  /// Settles entries, whose positions are sorted.
-  [[nodiscard]] result<void> settle(queue_slot& queue, const std::vector<std::uint64_t>& positions);
-  /// The queue's state as this commit will leave it; changing it writes it at the end.
-  [[nodiscard]] queue::queue_row& row_of(queue_slot& queue);
-  /// The store's own entry as this commit will leave it; changing it writes it at the end.
-  [[nodiscard]] storage::store_entry& store();
-
-  /// Passes a result of a write on, and notes when it failed: then the whole transaction is void.
-  template <class T>
-  [[nodiscard]] result<T> written(result<T> r) {
-    if (!r) broken_ = true;
-    return r;
-  }
-
- private:
-  friend class core;
-
-  struct added_row {
-    topic_slot* topic;
-    std::uint64_t sequence;
-    std::uint64_t base_offset;
-    std::int64_t time_last;
-    std::uint32_t partition;
-    std::uint32_t count;
-  };
-
-  [[nodiscard]] result<void> write_staged();
-  void forget() noexcept;  // everything staged
-  void publish();          // after the commit: memory follows
-
-  core& core_;
-  storage::write_transaction& txn_;
-  const std::int64_t now_;
-  std::optional<storage::cursor> journal_;
-  std::uint64_t rows_appended_ = 0;
-  std::uint64_t bytes_appended_ = 0;
-  std::optional<storage::store_entry> store_;
-  std::vector<added_row> added_rows_;
-  std::vector<topic_slot*> topics_;
-  std::vector<queue_slot*> queues_;
-  bool broken_ = false;
-};
 
 class core final : public commit_engine, public std::enable_shared_from_this<core> {
  public:
@@ -214,6 +110,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::filesystem::path main_directory() const {
     return store_->segments.parent_path() / storage::main_directory_name;
   }
+  [[nodiscard]] std::filesystem::path jobs_directory() const {
+    return store_->segments.parent_path() / storage::jobs_directory_name;
+  }
   [[nodiscard]] storage::main_environment& main() noexcept { return store_->main; }
   /// Whether files may be deleted only after a checkpoint.
   [[nodiscard]] bool has_checkpoints() const noexcept { return checkpointer_ != nullptr; }
@@ -225,6 +124,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<void> sync();
   [[nodiscard]] bool in_memory() const noexcept { return !store_->lock; }
   [[nodiscard]] levada::maintenance& upkeep() noexcept { return maintenance_; }
+  [[nodiscard]] reader_watch& watch() noexcept { return watch_; }
   [[nodiscard]] std::uint64_t next_member_number() noexcept { return ++member_number_; }
 
   // For intents that change the catalogue, in `execute`: takes an id and stores the counter.
@@ -313,6 +213,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   clock::steady_time steady_at_open_{};
   storage::store_entry store_entry_;  // the committing thread alone
   maintenance maintenance_{*this};
+  reader_watch watch_{*this};
   std::unique_ptr<checkpointer> checkpointer_;  // where the durability mode has checkpoints
 };
 

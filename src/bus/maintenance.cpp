@@ -12,8 +12,8 @@
 #include "bus/core.hpp"
 #include "bus/retention.hpp"
 #include "bus/rewriting.hpp"
+#include "bus/segment_place.hpp"
 #include "log/sealer.hpp"
-#include "storage/scratch_directory.hpp"
 
 namespace levada {
 namespace {
@@ -85,59 +85,53 @@ class prune_intent final : public intent {
 
 }  // namespace
 
-maintenance::maintenance(core& owner) : owner_{owner}, rewriting_{std::make_unique<rewriting>(owner)} {}
-maintenance::~maintenance() {
-  if (!abandoned_) stop();
-}
+maintenance::maintenance(core& owner)
+    : owner_{owner},
+      rewriting_{std::make_unique<rewriting>(owner)},
+      looked_{owner.time().steady()},
+      worker_{owner.time(),
+              {.name = "maintain",
+               .due = [this] { return asked_ ? clock::steady_time::min() : next_look(); },
+               .run =
+                   [this] {
+                     asked_ = false;
+                     return run();
+                   },
+               .failed =
+                   [this](const error& why) {
+                     if (why != errc::closed && owner_.options().logger)
+                       owner_.options().logger->error("levada: {}", why.message());
+                   },
+               .retry = look_min}} {}
+maintenance::~maintenance() = default;
 
 result<void> maintenance::seal() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
   if (owner_.journal_bytes() == 0 || owner_.journal_bytes() < owner_.options().journal_bytes_seal) return {};
-  // An in-memory bus writes a segment where its name is removed again.
-  std::optional<storage::scratch_directory> temporary;
+  auto place = segment_place::open(owner_);
+  if (!place) return place.error();
   log::seal_request request;
-  request.sequence_first = owner_.sealed() + 1;
-  request.sequence_last = owner_.next_sequence() - 1;
-  request.directory = owner_.segments_directory();
-  if (owner_.in_memory()) {
-    auto made = storage::scratch_directory::make(request.directory / "levada-memory-");
-    if (!made) return made.error();
-    request.directory = temporary.emplace(std::move(*made)).path();
-  }
-  request.next_id = owner_.next_segment();
+  request.target = place->target();
+  request.target.sequence_first = owner_.sealed() + 1;
+  request.target.sequence_last = owner_.next_sequence() - 1;
   request.own_segment_bytes = owner_.options().segment_bytes_min;
-  request.now = owner_.time().wall().time_since_epoch().count();
-  request.sync = !owner_.in_memory();
   request.begin_of = [this](std::uint32_t log, std::uint32_t partition) {
     return owner_.begin_of(log, partition);
   };
   request.codec_of = [this](std::uint32_t log) { return owner_.codec_of(log); };
   auto sealed = log::seal(access->main(), request);
   if (!sealed) return sealed.error();
-
-  std::vector<std::filesystem::path> names;
-  std::vector<std::shared_ptr<const storage::segment_file>> files;
-  std::uint64_t bytes = 0;
-  for (const auto& segment : sealed->segments) {
-    names.push_back(log::segment_path(request.directory, segment.id));
-    bytes += segment.file_bytes;
-    if (!temporary) continue;
-    auto file = storage::segment_file::open(names.back(), segment.id);
-    if (!file) return file.error();
-    files.push_back(std::move(*file));
-  }
-  seal_intent registering{std::move(*sealed), std::move(files)};
-  auto done = owner_.run(*access, "seal journal", registering);
-  // Whoever does not know whether the catalogue names them must leave them.
-  if (!done && done.error() != errc::outcome_unknown) {
-    std::error_code ignored;
-    for (const auto& name : names) std::filesystem::remove(name, ignored);
-  }
+  auto files = place->kept_open(sealed->segments);
+  if (!files) return files.error();
+  seal_intent registering{*sealed, std::move(*files)};
+  auto done = place->hand_over(*access, "seal journal", sealed->segments, registering);
   if (done && owner_.options().logger) {
+    std::uint64_t bytes = 0;
+    for (const auto& segment : sealed->segments) bytes += segment.file_bytes;
     owner_.options().logger->debug("levada: sealed rows {} to {} of '{}' into {} segments of {} bytes",
-                                   request.sequence_first, owner_.sealed(), owner_.store_name(), names.size(),
-                                   bytes);
+                                   request.target.sequence_first, sealed->sequence_last, owner_.store_name(),
+                                   sealed->segments.size(), bytes);
   }
   return done;
 }
@@ -156,9 +150,11 @@ result<void> maintenance::prune() {
 result<void> maintenance::retain() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
-  auto done = apply_retention(owner_, *access);
+  auto held_back = apply_retention(owner_, *access);
   remove_dropped();
-  return done;
+  if (!held_back) return held_back.error();
+  held_back_ = std::move(*held_back);
+  return {};
 }
 
 void maintenance::remove_dropped() {
@@ -173,25 +169,19 @@ void maintenance::remove_dropped() {
 /// Writes segments anew until nothing is left to do, or something else is more urgent.
 result<void> maintenance::rewrite() {
   const auto urgent = [this] {
-    {
-      const std::lock_guard guard{mutex_};
-      if (stopping_) return true;
-    }
+    if (worker_.stopping()) return true;
     return owner_.options().maintenance == maintenance_mode::background &&
            owner_.journal_bytes() >= owner_.options().journal_bytes_seal;
   };
   for (;;) {
     auto access = owner_.enter("maintain");
     if (!access) return access.error();
-    auto did = rewriting_->run_some(*access, [this] {
-      const std::lock_guard guard{mutex_};
-      return stopping_;
-    });
+    auto did = rewriting_->run_some(*access, held_back_, [this] { return worker_.stopping(); });
     remove_dropped();
     if (!did) return did.error();
     if (!*did) return {};
     if (urgent()) {
-      wanted_->signal();
+      wake();
       return {};
     }
   }
@@ -199,6 +189,8 @@ result<void> maintenance::rewrite() {
 
 result<void> maintenance::run() {
   const std::lock_guard guard{working_};
+  // Also where the rest cannot be done: it is tried again when it is due again.
+  looked_ = owner_.time().steady();
   if (auto done = seal(); !done) return done;
   if (auto done = retain(); !done) return done;
   if (auto done = prune(); !done) return done;
@@ -214,92 +206,31 @@ clock::steady_time maintenance::next_look() const {
     if (age > 0 && (shortest == 0 || age < shortest)) shortest = age;
   }
   if (shortest == 0) return clock::steady_time::max();
-  const auto wait = std::clamp(std::chrono::milliseconds{shortest / looks_in_an_age}, look_min, look_max);
-  return deadline_after(owner_.time(), wait);
-}
-
-void maintenance::serve() {
-  for (std::uint64_t seen = 0;;) {
-    wanted_->wait(owner_.time(), seen, next_look());
-    seen = wanted_->signals();
-    {
-      const std::lock_guard guard{mutex_};
-      if (stopping_) return;
-    }
-    auto outcome = [this]() -> result<void> {
-      try {
-        return run();
-      } catch (const std::bad_alloc&) {
-        return error{errc::out_of_resources, "maintain: out of memory"};
-      } catch (const std::exception& e) {
-        return error{errc::io_error, fmt::format("maintain: {}", e.what())};
-      }
-    }();
-    if (!outcome && outcome.error() != errc::closed && owner_.options().logger) {
-      owner_.options().logger->error("levada: {}", outcome.error().message());
-    }
-    const std::lock_guard guard{mutex_};
-    outcome_ = std::move(outcome);
-    ++runs_;
-    changed_.notify_all();
-  }
+  return looked_.load() +
+         std::clamp(std::chrono::milliseconds{shortest / looks_in_an_age}, look_min, look_max);
 }
 
 void maintenance::wake() noexcept {
-  wanted_->signal();
+  asked_ = true;
+  worker_.wake();
   watch();
 }
 
 void maintenance::watch() noexcept {
-  if (owner_.options().maintenance != maintenance_mode::background) return;
-  const std::lock_guard guard{mutex_};
-  if (stopping_ || thread_) return;
-  try {
-    thread_ = std::make_unique<std::thread>([this] { serve(); });
-  } catch (const std::exception& e) {
-    outcome_ = error{errc::out_of_resources, fmt::format("maintain: no thread: {}", e.what())};
-    ++runs_;
-    changed_.notify_all();
-  }
+  if (owner_.options().maintenance == maintenance_mode::background) worker_.start();
 }
 
 result<void> maintenance::wait_for_room() {
-  const std::uint64_t most = owner_.options().journal_bytes_max;
-  while (owner_.journal_bytes() >= most) {
+  const auto room = [this] { return owner_.journal_bytes() < owner_.options().journal_bytes_max; };
+  while (!room()) {
     if (owner_.options().maintenance == maintenance_mode::on_call) {
       if (auto done = run(); !done) return done;
       continue;
     }
-    std::uint64_t seen = 0;
-    {
-      const std::lock_guard guard{mutex_};
-      seen = runs_;
-    }
     wake();
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [&] { return runs_ != seen || stopping_; });
-    if (stopping_) return error{errc::closed, "the bus is being closed"};
-    if (!outcome_) return outcome_;
+    if (auto ran = worker_.wait_for_run(room); !ran) return ran;
   }
   return {};
-}
-
-void maintenance::stop() {
-  std::unique_ptr<std::thread> thread;
-  {
-    const std::lock_guard guard{mutex_};
-    stopping_ = true;
-    thread = std::move(thread_);
-    changed_.notify_all();
-  }
-  wanted_->signal();
-  if (thread) thread->join();
-}
-
-void maintenance::abandon() noexcept {
-  abandoned_ = true;
-  // Joining or detaching a thread that is not there is undefined: given up on purpose.
-  static_cast<void>(thread_.release());  // NOLINT
 }
 
 }  // namespace levada

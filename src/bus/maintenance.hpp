@@ -3,14 +3,12 @@
 /// @file
 /// What a bus does for itself, beside its users' calls: sealing, and giving back what is no longer needed.
 
-#include <condition_variable>
-#include <cstdint>
+#include <atomic>
 #include <memory>
 #include <mutex>
-#include <string_view>
-#include <thread>
+#include <vector>
 
-#include "bus/wake_list.hpp"
+#include "bus/worker.hpp"
 
 #include <levada/error.hpp>
 
@@ -18,16 +16,16 @@ namespace levada {
 
 class core;
 class rewriting;
+struct held_back;
 
 /// Safe to share.
 class maintenance {
  public:
   explicit maintenance(core& owner);
   ~maintenance();
-  /// Ends the thread, if there is one, and waits for it; wakes who waits for room.
-  void stop();
-  /// In a forked child, where the thread does not exist, and may have left any lock held.
-  void abandon() noexcept;
+  /// As a worker's.
+  void stop() { worker_.stop(); }
+  void abandon() noexcept { worker_.abandon(); }
 
   /// Does all that is due, in the calling thread.
   [[nodiscard]] result<void> run();
@@ -39,7 +37,6 @@ class maintenance {
   [[nodiscard]] result<void> wait_for_room();
 
  private:
-  void serve();
   [[nodiscard]] clock::steady_time next_look() const;
   [[nodiscard]] result<void> seal();
   [[nodiscard]] result<void> retain();
@@ -48,18 +45,13 @@ class maintenance {
   void remove_dropped();
 
   core& owner_;
-  bool abandoned_ = false;
-  std::mutex working_;  // held by whoever does the work; guards `rewriting_`
+  std::mutex working_;  // held by whoever does the work; guards the next two
   std::unique_ptr<rewriting> rewriting_;
+  std::vector<held_back> held_back_;  // as of the last look
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::unique_ptr<std::thread> thread_;
-  bool stopping_ = false;
-  std::uint64_t runs_ = 0;  // that have ended
-  result<void> outcome_;    // of the last
-
-  const std::shared_ptr<waiter> wanted_ = std::make_shared<waiter>();
+  std::atomic<bool> asked_{false};
+  std::atomic<clock::steady_time> looked_;  // when retention was last looked at
+  worker worker_;
 };
 
 }  // namespace levada

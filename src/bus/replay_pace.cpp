@@ -12,10 +12,7 @@ namespace levada {
 namespace {
 
 std::int64_t first_time(const record_batch::slice& s) noexcept {
-  detail::record_parts parts;
-  std::int32_t delta = 0;
-  static_cast<void>(detail::decode_record(s.data, s.size, parts, delta));
-  return s.time_first.time_since_epoch().count() + delta;
+  return s.time_first.time_since_epoch().count() + detail::encoded_record{s.data}.time_delta();
 }
 
 }  // namespace

@@ -182,6 +182,14 @@ result<void> spare_referenced(core& owner, const core::access& access, std::uint
   });
 }
 
+/// The offset by partition up to which the policy of a log has no use for records.
+result<beginnings> needless_before(core& owner, const core::access& access, const log::log_state& state) {
+  log_picture log{state};
+  give_up_parts(log);
+  if (auto done = give_up_old(owner, access, state, log); !done) return done.error();
+  return std::move(log.begins);
+}
+
 }  // namespace
 
 result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partition, std::uint64_t before) {
@@ -208,13 +216,6 @@ result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partit
   return owner.run(operation, raising);
 }
 
-result<beginnings> needless_before(core& owner, const core::access& access, const log::log_state& state) {
-  log_picture log{state};
-  give_up_parts(log);
-  if (auto done = give_up_old(owner, access, state, log); !done) return done.error();
-  return std::move(log.begins);
-}
-
 result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner, const core::access& access,
                                                                   std::uint32_t log,
                                                                   const beginnings& before) {
@@ -229,7 +230,8 @@ result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner, c
   return found;
 }
 
-result<void> apply_retention(core& owner, const core::access& access) {
+result<std::vector<held_back>> apply_retention(core& owner, const core::access& access) {
+  std::vector<held_back> held;
   std::vector<raise_intent::change> changes;
   for (const auto& topic : owner.all_topics()) {
     beginnings now;
@@ -247,16 +249,23 @@ result<void> apply_retention(core& owner, const core::access& access) {
       force = topic->state.policy().force;
     }
     if (topic->bindings && !force) {
-      if (auto spared = spare_referenced(owner, access, topic->state.id(), *wanted); !spared) return spared;
-      if (!raised()) continue;
+      const beginnings needless = *wanted;
+      if (auto spared = spare_referenced(owner, access, topic->state.id(), *wanted); !spared)
+        return spared.error();
+      const bool changed = raised();
+      if (*wanted != needless) held.push_back({topic, needless});
+      if (!changed) continue;
     }
     changes.push_back({topic, std::move(*wanted)});
   }
-  if (changes.empty() && !owner.take_sweep()) return {};
+  if (changes.empty() && !owner.take_sweep()) return held;
   raise_intent raising{std::move(changes)};
   auto done = owner.run(access, "apply retention", raising);
-  if (!done) owner.ask_for_sweep();
-  return done;
+  if (!done) {
+    owner.ask_for_sweep();
+    return done.error();
+  }
+  return held;
 }
 
 }  // namespace levada

@@ -4,6 +4,7 @@
 /// What logs give up: by policy, or because they are told to.
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "bus/core.hpp"
@@ -13,9 +14,6 @@ namespace levada {
 /// The oldest offset to be kept, by partition.
 using beginnings = std::vector<std::uint64_t>;
 
-/// Where a log would begin if its limits alone decided, and no queue's references.
-[[nodiscard]] result<beginnings> needless_before(core& owner, const core::access& access,
-                                                 const log::log_state& log);
 /// The offsets before `before`, by partition and sorted, that queues still refer to.
 [[nodiscard]] result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner,
                                                                                 const core::access& access,
@@ -27,8 +25,14 @@ using beginnings = std::vector<std::uint64_t>;
 [[nodiscard]] result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partition,
                                           std::uint64_t before);
 
+/// An exchange of which retention would have given up more, but for messages that queues refer to.
+struct held_back {
+  std::shared_ptr<topic_slot> exchange;
+  beginnings needless;  ///< the offset by partition before which only those are needed
+};
+
 /// Raises the beginnings of all logs as their policies say, and takes segments of which nothing is left out
 /// of the catalogue. Their files are left for `core::take_dropped`.
-[[nodiscard]] result<void> apply_retention(core& owner, const core::access& access);
+[[nodiscard]] result<std::vector<held_back>> apply_retention(core& owner, const core::access& access);
 
 }  // namespace levada

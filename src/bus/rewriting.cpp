@@ -4,16 +4,13 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 
-#include "bus/retention.hpp"
+#include "bus/segment_place.hpp"
 #include "log/sealed_reader.hpp"
-#include "storage/scratch_directory.hpp"
 
 namespace levada {
 namespace {
@@ -36,7 +33,7 @@ constexpr std::size_t key_overhead = 64;
 class replace_intent final : public intent {
  public:
   replace_intent(std::vector<std::uint32_t> old, std::vector<storage::segment_entry> entries,
-                 std::vector<std::shared_ptr<const storage::segment_file>> files)
+                 segment_place::files files)
       : old_{std::move(old)}, entries_{std::move(entries)}, files_{std::move(files)} {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
@@ -64,7 +61,7 @@ class replace_intent final : public intent {
  private:
   std::vector<std::uint32_t> old_;
   std::vector<storage::segment_entry> entries_;
-  std::vector<std::shared_ptr<const storage::segment_file>> files_;
+  segment_place::files files_;
 };
 
 /// Notes how far a topic has been compacted.
@@ -142,13 +139,12 @@ class latest_offsets {
           for (const auto& run : (*batch)->view.runs) {
             std::size_t at = 0;
             for (std::uint32_t i = 0; i < run.count; ++i) {
-              detail::record_parts parts;
-              std::int32_t delta = 0;
-              at += detail::decode_record(data + at, run.size - at, parts, delta);
-              if (!parts.has_key) continue;
-              auto [place, added] = keys.try_emplace(std::string{parts.key}, 0);
+              const detail::encoded_record record{data + at};
+              at += detail::size_of_record(data + at, run.size - at);
+              if (!record.has_key()) continue;
+              auto [place, added] = keys.try_emplace(std::string{record.key()}, 0);
               place->second = (*batch)->view.key.base_offset + run.offset_delta + i;
-              if (added) bytes += parts.key.size() + key_overhead;
+              if (added) bytes += record.key().size() + key_overhead;
             }
             data += run.size;
           }
@@ -164,7 +160,7 @@ class latest_offsets {
   [[nodiscard]] const std::vector<std::uint64_t>& covered() const noexcept { return covered_; }
   [[nodiscard]] bool superseded(const log::record_in_question& r) const {
     const auto& keys = keys_[r.partition];
-    const auto found = keys.find(std::string{r.parts.key});
+    const auto found = keys.find(std::string{r.record.key()});
     return found != keys.end() && r.offset < found->second;
   }
 
@@ -252,19 +248,12 @@ rewriting::segment_list rewriting::to_be_merged() const {
 
 result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std::uint32_t generation,
                                 const filter_map& filters) {
+  auto place = segment_place::open(owner_);
+  if (!place) return place.error();
   log::rewrite_request request;
   request.sources = sources;
-  std::optional<storage::scratch_directory> temporary;
-  request.target.directory = owner_.segments_directory();
-  if (owner_.in_memory()) {
-    auto made = storage::scratch_directory::make(request.target.directory / "levada-memory-");
-    if (!made) return made.error();
-    request.target.directory = temporary.emplace(std::move(*made)).path();
-  }
-  request.target.next_id = owner_.next_segment();
-  request.target.now = owner_.time().wall().time_since_epoch().count();
+  request.target = place->target();
   request.target.generation = generation;
-  request.target.sync = !owner_.in_memory();
   request.own_segment_bytes = owner_.options().segment_bytes_min;
   request.find_log = [this](std::uint32_t id) -> std::shared_ptr<const log::log_state> {
     auto topic = owner_.find_topic(id);
@@ -284,24 +273,12 @@ result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std
   }
   if (!*written) return false;
 
-  std::vector<std::filesystem::path> names;
-  std::vector<std::shared_ptr<const storage::segment_file>> files;
-  for (const auto& entry : **written) {
-    names.push_back(log::segment_path(request.target.directory, entry.id));
-    if (!temporary) continue;
-    auto file = storage::segment_file::open(names.back(), entry.id);
-    if (!file) return file.error();
-    files.push_back(std::move(*file));
-  }
+  auto files = place->kept_open(**written);
+  if (!files) return files.error();
   std::vector<std::uint32_t> old;
   for (const auto& s : sources) old.push_back(s->entry().id);
-  replace_intent replacing{std::move(old), std::move(**written), std::move(files)};
-  auto done = owner_.run(p.access, "rewrite segments", replacing);
-  // Whoever does not know whether the catalogue names them must leave them.
-  if (!done && done.error() != errc::outcome_unknown) {
-    std::error_code ignored;
-    for (const auto& name : names) std::filesystem::remove(name, ignored);
-  }
+  replace_intent replacing{std::move(old), **written, std::move(*files)};
+  auto done = place->hand_over(p.access, "rewrite segments", **written, replacing);
   if (!done && done.error() == errc::closed) return false;  // they have changed meanwhile
   if (!done) return done.error();
   return true;
@@ -322,9 +299,9 @@ result<bool> rewriting::compact(const piece& p, const std::shared_ptr<topic_slot
       owner_.bus_time() - static_cast<std::int64_t>(known.policy.tombstone_milliseconds) * 1000;
   filter_map filters;
   filters[topic->state.id()] = [&](const log::record_in_question& r) {
-    if (!r.parts.has_key) return true;
+    if (!r.record.has_key()) return true;
     // What it deletes is gone for sure where an earlier compaction has been through.
-    if (r.parts.is_tombstone && r.time < tombstones_from && r.offset < known.compacted[r.partition])
+    if (r.record.is_tombstone() && r.time < tombstones_from && r.offset < known.compacted[r.partition])
       return false;
     return !latest->superseded(r);
   };
@@ -355,15 +332,10 @@ result<bool> rewriting::compact(const piece& p, const std::shared_ptr<topic_slot
   return true;
 }
 
-result<bool> rewriting::thin_out(const piece& p, const std::shared_ptr<topic_slot>& exchange) {
-  auto needless = needless_before(owner_, p.access, exchange->state);
-  if (!needless) return needless.error();
-  bool pinned = false;
-  for (std::uint32_t i = 0; i < exchange->state.partitions(); ++i) {
-    pinned = pinned || (*needless)[i] > exchange->state.begin(i);
-  }
-  if (!pinned) return false;
-  auto references = references_before(owner_, p.access, exchange->state.id(), *needless);
+result<bool> rewriting::thin_out(const piece& p, const held_back& held) {
+  const auto& [exchange, needless] = held;
+  if (exchange->state.deleted()) return false;
+  auto references = references_before(owner_, p.access, exchange->state.id(), needless);
   if (!references) return references.error();
   segment_list sources;
   std::uint64_t bytes = 0;
@@ -371,7 +343,7 @@ result<bool> rewriting::thin_out(const piece& p, const std::shared_ptr<topic_slo
     std::uint64_t records = 0;
     std::uint64_t referenced = 0;
     for (const auto& part : segment->entry().parts) {
-      if (part.log != exchange->state.id() || part.end_offset > (*needless)[part.partition] ||
+      if (part.log != exchange->state.id() || part.end_offset > needless[part.partition] ||
           part.end_offset <= exchange->state.begin(part.partition)) {
         continue;
       }
@@ -387,14 +359,15 @@ result<bool> rewriting::thin_out(const piece& p, const std::shared_ptr<topic_slo
   }
   if (sources.empty()) return false;
   filter_map filters;
-  filters[exchange->state.id()] = [&](const log::record_in_question& r) {
+  filters[exchange->state.id()] = [&references, &held](const log::record_in_question& r) {
     const auto& of = (*references)[r.partition];
-    return r.offset >= (*needless)[r.partition] || std::binary_search(of.begin(), of.end(), r.offset);
+    return r.offset >= held.needless[r.partition] || std::binary_search(of.begin(), of.end(), r.offset);
   };
   return rewrite(p, sources, 1, filters);
 }
 
-result<bool> rewriting::run_some(const core::access& access, const std::function<bool()>& cancelled) {
+result<bool> rewriting::run_some(const core::access& access, const std::vector<held_back>& held,
+                                 const std::function<bool()>& cancelled) {
   const piece p{access, cancelled};
   if (const auto sources = mostly_dead(); !sources.empty()) {
     std::uint32_t generation = 0;
@@ -403,9 +376,12 @@ result<bool> rewriting::run_some(const core::access& access, const std::function
   }
   for (const auto& topic : owner_.all_topics()) {
     if (cancelled()) return false;
-    const bool is_exchange = topic->state.exchange() != 0;
-    auto done = is_exchange ? thin_out(p, topic) : compact(p, topic);
-    if (!done || *done) return done;
+    if (topic->state.exchange() != 0) continue;
+    if (auto done = compact(p, topic); !done || *done) return done;
+  }
+  for (const auto& exchange : held) {
+    if (cancelled()) return false;
+    if (auto done = thin_out(p, exchange); !done || *done) return done;
   }
   if (const auto sources = to_be_merged(); !sources.empty()) {
     return rewrite(p, sources, sources.front()->entry().generation + 1, {});

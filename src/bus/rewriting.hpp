@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bus/core.hpp"
+#include "bus/retention.hpp"
 #include "log/rewriter.hpp"
 
 namespace levada {
@@ -22,9 +23,10 @@ class rewriting {
  public:
   explicit rewriting(core& owner) noexcept : owner_{owner} {}
 
-  /// Does a piece of what is due; false when nothing is. `cancelled` is asked now and then; what is under way
-  /// then leaves nothing behind.
-  [[nodiscard]] result<bool> run_some(const core::access& access, const std::function<bool()>& cancelled);
+  /// Does a piece of what is due; false when nothing is. `held` is what retention could not give up;
+  /// `cancelled` is asked now and then; what is under way then leaves nothing behind.
+  [[nodiscard]] result<bool> run_some(const core::access& access, const std::vector<held_back>& held,
+                                      const std::function<bool()>& cancelled);
 
  private:
   using segment_pointer = std::shared_ptr<const log::sealed_segment>;
@@ -37,7 +39,7 @@ class rewriting {
   [[nodiscard]] segment_list mostly_dead() const;
   [[nodiscard]] segment_list to_be_merged() const;
   [[nodiscard]] result<bool> compact(const piece& p, const std::shared_ptr<topic_slot>& topic);
-  [[nodiscard]] result<bool> thin_out(const piece& p, const std::shared_ptr<topic_slot>& exchange);
+  [[nodiscard]] result<bool> thin_out(const piece& p, const held_back& held);
   /// Writes `sources` anew. False where that could not be done: they have changed, or cannot be read, or it
   /// was cancelled.
   [[nodiscard]] result<bool> rewrite(const piece& p, const segment_list& sources, std::uint32_t generation,

@@ -178,10 +178,8 @@ void encode_record(const record_source& source, std::int32_t time_delta, std::by
 
 std::optional<std::size_t> size_of_records(std::span<const std::byte> records, std::uint64_t count) noexcept {
   std::size_t at = 0;
-  detail::record_parts parts;
-  std::int32_t delta = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::size_t used = detail::decode_record(records.data() + at, records.size() - at, parts, delta);
+    const std::size_t used = detail::size_of_record(records.data() + at, records.size() - at);
     if (used == 0) return std::nullopt;
     at += used;
   }
@@ -191,13 +189,11 @@ std::optional<std::size_t> size_of_records(std::span<const std::byte> records, s
 std::optional<records_prefix> records_before(std::span<const std::byte> records, std::uint64_t count,
                                              std::int64_t time_first, std::int64_t time) noexcept {
   records_prefix before;
-  detail::record_parts parts;
-  std::int32_t delta = 0;
   while (before.count < count) {
-    const std::size_t used =
-        detail::decode_record(records.data() + before.bytes, records.size() - before.bytes, parts, delta);
+    const std::byte* const data = records.data() + before.bytes;
+    const std::size_t used = detail::size_of_record(data, records.size() - before.bytes);
     if (used == 0) return std::nullopt;
-    if (time_first + delta >= time) break;
+    if (time_first + detail::encoded_record{data}.time_delta() >= time) break;
     before.bytes += used;
     ++before.count;
   }

@@ -17,23 +17,21 @@ class run_copier {
  public:
   run_copier(segment_builder& to, storage::codec how, record_run run) : to_{to}, how_{how}, run_{run} {}
 
-  /// `keep(offset, time, parts)` decides.
+  /// `keep(offset, time, record)` decides.
   template <class Keep>
   result<void> copy(Keep keep) {
     record_run piece = start(run_.base_offset, 0);
-    detail::record_parts parts;
-    std::int32_t delta = 0;
     std::size_t at = 0;
     for (std::uint32_t i = 0; i < run_.count; ++i) {
-      const std::size_t used =
-          detail::decode_record(run_.records.data() + at, run_.records.size() - at, parts, delta);
+      const detail::encoded_record record{run_.records.data() + at};
+      const std::size_t used = detail::size_of_record(run_.records.data() + at, run_.records.size() - at);
       if (used == 0) {
         return error{errc::damaged,
                      fmt::format("log {} partition {} offset {}: its records cannot be told apart", run_.log,
                                  run_.partition, run_.base_offset + i)};
       }
-      const std::int64_t time = run_.time_first + delta;
-      if (keep(run_.base_offset + i, time, parts)) {
+      const std::int64_t time = run_.time_first + record.time_delta();
+      if (keep(run_.base_offset + i, time, record)) {
         ++piece.count;
         piece.time_last = std::max(piece.time_last, time);
         at += used;
@@ -79,8 +77,8 @@ result<bool> copy_part(const rewrite_request& request, const log_state& log, con
   if (!reader) return reader.error();
   if (!*reader) return false;
   const storage::codec how = request.codec_of(part.where.log);
-  const auto keep = [&](std::uint64_t offset, std::int64_t time, const detail::record_parts& parts) {
-    return offset >= begin && (!filtered || filter->second({part.where.partition, offset, time, parts}));
+  const auto keep = [&](std::uint64_t offset, std::int64_t time, const detail::encoded_record& record) {
+    return offset >= begin && (!filtered || filter->second({part.where.partition, offset, time, record}));
   };
   for (auto batch = (*reader)->find(begin);; batch = (*reader)->next()) {
     if (!batch) return batch.error();

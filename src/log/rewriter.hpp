@@ -24,7 +24,7 @@ struct record_in_question {
   std::uint32_t partition = 0;
   std::uint64_t offset = 0;
   std::int64_t time = 0;  ///< microseconds since 1970
-  const detail::record_parts& parts;
+  detail::encoded_record record;
 };
 
 /// Which segments are to be written anew, and how.

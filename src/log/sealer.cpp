@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "log/journal_reader.hpp"
-#include "log/segment_builder.hpp"
 
 namespace levada::log {
 namespace {
@@ -58,14 +57,10 @@ class sealing {
 
   result<sealed_prefix> run() {
     if (auto measured = measure(); !measured) return measured.error();
-    segments_.emplace(new_segments::options{.directory = request_.directory,
-                                            .next_id = request_.next_id,
-                                            .segment_bytes_max = request_.segment_bytes_max,
-                                            .sequence_first = request_.sequence_first,
-                                            .sequence_last = last_,
-                                            .bytes_max = bytes_,
-                                            .now = request_.now,
-                                            .sync = request_.sync});
+    auto target = request_.target;
+    target.sequence_last = last_;
+    target.bytes_max = bytes_;
+    segments_.emplace(std::move(target));
     if (auto written = write(); !written) return written.error();
     auto entries = segments_->finish();
     if (!entries) return entries.error();
@@ -75,9 +70,9 @@ class sealing {
  private:
   /// How many bytes each log has, and where the last complete record ends.
   result<void> measure() {
-    last_ = request_.sequence_first - 1;
+    last_ = request_.target.sequence_first - 1;
     std::uint64_t bytes = 0;
-    return for_each_row(main_, request_.sequence_first, request_.sequence_last,
+    return for_each_row(main_, request_.target.sequence_first, request_.target.sequence_last,
                         [&](const storage::row_view& row) -> result<void> {
                           const std::size_t size = sizeof row.header + row.records.size();
                           log_bytes_[row.header.log] += size;
@@ -92,7 +87,7 @@ class sealing {
   }
 
   result<void> write() {
-    return for_each_row(main_, request_.sequence_first, last_,
+    return for_each_row(main_, request_.target.sequence_first, last_,
                         [&](const storage::row_view& row) { return write_row(row); });
   }
 

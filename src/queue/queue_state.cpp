@@ -23,11 +23,6 @@ void queue_state::committed(const queue_row& row) {
   row_ = row;
 }
 
-bool queue_state::has_ready() const {
-  const std::lock_guard guard{mutex_};
-  return !returned_.empty() || next_ < row_.tail;
-}
-
 result<std::vector<taken_entry>> queue_state::take(const storage::main_environment& main, std::size_t most) {
   std::vector<taken_entry> taken;
   const std::lock_guard guard{mutex_};

@@ -46,8 +46,6 @@ class queue_state {
                                                       std::size_t most);
   /// Puts an entry back to its position, to be handed out with that flag.
   void put_back(const taken_entry& entry);
-  /// Whether `take` would find something.
-  [[nodiscard]] bool has_ready() const;
   /// Entries that were put back as redelivered, sorted: to be marked in the store when it is closed.
   [[nodiscard]] std::vector<std::uint64_t> redelivered_positions() const;
   /// Entries below this position counted as delivered when the store was opened.

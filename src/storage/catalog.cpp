@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "binding.capnp.h"
+#include "epoch.capnp.h"
 #include "group.capnp.h"
 #include "log.capnp.h"
 #include "queue.capnp.h"
@@ -27,7 +28,8 @@ enum class kind : std::uint32_t {
   queue = 3,
   binding = 4,
   segment = 5,
-  saved_index = 6
+  saved_index = 6,
+  epoch = 7
 };
 
 constexpr std::uint64_t key_of(kind k, std::uint32_t id) noexcept {
@@ -108,6 +110,16 @@ segment_entry decode(std::uint32_t id, schema::Segment::Reader r) {
   return s;
 }
 
+epoch_entry decode(std::uint32_t number, schema::Epoch::Reader r) {
+  epoch_entry e{number, {}};
+  for (const auto from : r.getLogs()) {
+    epoch_entry::log& log = e.logs.emplace_back();
+    log.id = from.getLog();
+    for (const std::uint64_t end : from.getOffsets()) log.ends.push_back(end);
+  }
+  return e;
+}
+
 /// Adds one stored value to `into`. Throws kj::Exception for what is no message.
 result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
   const auto id = static_cast<std::uint32_t>(value.key & std::numeric_limits<std::uint32_t>::max());
@@ -133,6 +145,9 @@ result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
       return {};
     case kind::segment:
       into.segments.push_back(decode(id, message.getRoot<schema::Segment>()));
+      return {};
+    case kind::epoch:
+      into.epochs.push_back(decode(id, message.getRoot<schema::Epoch>()));
       return {};
     case kind::saved_index:
       break;
@@ -195,10 +210,6 @@ result<std::optional<std::vector<std::byte>>> read_saved_index(const transaction
 
 result<void> put_saved_index(write_transaction& txn, const main_tables& tables, bytes index) {
   return put_chunked(txn, tables.catalog, key_of(kind::saved_index, 0), index);
-}
-
-result<void> erase_saved_index(write_transaction& txn, const main_tables& tables) {
-  return erase_chunked(txn, tables.catalog, key_of(kind::saved_index, 0));
 }
 
 result<store_entry> read_store_entry(const transaction& txn, const main_tables& tables) {
@@ -309,6 +320,21 @@ result<void> put(write_transaction& txn, const main_tables& tables, const segmen
                                             to.setSparse(from.sparse);
                                           }
                                         });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const epoch_entry& entry) {
+  return store_message<schema::Epoch>(txn, tables, key_of(kind::epoch, entry.number),
+                                      [&](schema::Epoch::Builder b) {
+                                        auto logs = b.initLogs(narrow(entry.logs.size()));
+                                        for (std::size_t i = 0; i < entry.logs.size(); ++i) {
+                                          const auto& from = entry.logs[i];
+                                          auto to = logs[narrow(i)];
+                                          to.setLog(from.id);
+                                          auto offsets = to.initOffsets(narrow(from.ends.size()));
+                                          for (std::size_t p = 0; p < from.ends.size(); ++p)
+                                            offsets.set(narrow(p), from.ends[p]);
+                                        }
+                                      });
 }
 
 result<void> erase_log(write_transaction& txn, const main_tables& tables, std::uint32_t id) {

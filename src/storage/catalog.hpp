@@ -112,6 +112,16 @@ struct segment_entry {
   std::uint32_t generation = 0;
 };
 
+/// Where the logs ended when a new epoch began: what lay behind it is lost.
+struct epoch_entry {
+  struct log {
+    std::uint32_t id = 0;
+    std::vector<std::uint64_t> ends;  ///< by partition
+  };
+  std::uint32_t number = 0;
+  std::vector<log> logs;
+};
+
 /// The whole catalogue.
 struct catalog {
   store_entry store;
@@ -120,6 +130,7 @@ struct catalog {
   std::vector<queue_entry> queues;
   std::vector<binding_entry> bindings;
   std::vector<segment_entry> segments;
+  std::vector<epoch_entry> epochs;  ///< by number
 };
 
 /// Reads everything. `errc::damaged` for what cannot be decoded, `errc::unsupported_format` for a newer
@@ -129,7 +140,6 @@ struct catalog {
 [[nodiscard]] result<std::optional<std::vector<std::byte>>> read_saved_index(const transaction& txn,
                                                                              const main_tables& tables);
 [[nodiscard]] result<void> put_saved_index(write_transaction& txn, const main_tables& tables, bytes index);
-[[nodiscard]] result<void> erase_saved_index(write_transaction& txn, const main_tables& tables);
 
 /// Reads the store's own entry alone.
 [[nodiscard]] result<store_entry> read_store_entry(const transaction& txn, const main_tables& tables);
@@ -141,6 +151,7 @@ struct catalog {
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const binding_entry& entry);
 
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry);
+[[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const epoch_entry& entry);
 
 [[nodiscard]] result<void> erase_log(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_segment(write_transaction& txn, const main_tables& tables, std::uint32_t id);

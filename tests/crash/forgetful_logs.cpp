@@ -85,13 +85,8 @@ void forgetful_producer::publish_batch_to(const std::string& name, std::size_t r
     added.emplace_back(s, batch.add(r).value());
   }
   const batch_receipt receipt = t.publish(batch).value();
-  for (const auto& [s, slot] : added) {
-    const partition_id where = slot.partition;
-    const auto range = std::find_if(receipt.ranges.begin(), receipt.ranges.end(),
-                                    [&](const batch_receipt::range& g) { return g.partition == where; });
-    if (range == receipt.ranges.end()) throw std::logic_error{"a batch's receipt lacks a partition"};
-    out_.tell(stored{s, name, where.value(), range->base_offset.value() + slot.index});
-  }
+  for (const auto& [s, slot] : added)
+    out_.tell(stored{s, name, slot.partition.value(), offset_of(receipt, slot)});
 }
 
 void forgetful_producer::publish_something() {

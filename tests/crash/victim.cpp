@@ -157,10 +157,7 @@ class producer {
     const batch_receipt receipt = t.publish(batch).value();
     for (const auto& [s, slot] : added) {
       const partition_id where = slot.partition;
-      const auto range = std::find_if(receipt.ranges.begin(), receipt.ranges.end(),
-                                      [&](const batch_receipt::range& g) { return g.partition == where; });
-      if (range == receipt.ranges.end()) throw std::logic_error{"a batch's receipt lacks a partition"};
-      const std::uint64_t offset = range->base_offset.value() + slot.index;
+      const std::uint64_t offset = offset_of(receipt, slot);
       tell_stored(s, t.name(), where, offset);
       if (!ends_.empty()) {
         std::uint64_t& end = ends_[{t.name(), where.value()}];

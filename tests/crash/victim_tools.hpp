@@ -3,11 +3,15 @@
 /// @file
 /// What all parts of the victim use.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <random>
+#include <stdexcept>
 #include <string>
+
+#include <levada/producer.hpp>
 
 #include <crash/history.hpp>
 #include <crash/victim.hpp>
@@ -39,6 +43,14 @@ class teller {
   std::mutex mutex_;
   const line_sink& sink_;
 };
+
+/// The offset that a record of a batch got.
+inline std::uint64_t offset_of(const batch_receipt& receipt, const publish_batch::slot& slot) {
+  const auto range = std::find_if(receipt.ranges.begin(), receipt.ranges.end(),
+                                  [&](const auto& r) { return r.partition == slot.partition; });
+  if (range == receipt.ranges.end()) throw std::logic_error{"a batch's receipt lacks a partition"};
+  return range->base_offset.value() + slot.index;
+}
 
 /// Tells of a declaration before and after it.
 template <class Action>

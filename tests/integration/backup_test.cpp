@@ -15,15 +15,8 @@ using ::testing::HasSubstr;
 
 class Backup : public bus_fixture {
  protected:
-  Backup() {
-    close();
-    open(sealing());
-  }
-  [[nodiscard]] bus_options sealing() const {
-    bus_options o = options();
-    o.journal_bytes_seal = 0;
-    return o;
-  }
+  Backup() : bus_fixture{seals_everything} {}
+
   [[nodiscard]] fs::path beside(const std::string& name) const { return store().parent_path() / name; }
   void publish(const std::string& value) {
     ok(ok(the_bus().declare_topic("orders", {.partitions = 2})).publish(record{"key", value}));
@@ -50,10 +43,6 @@ class Backup : public bus_fixture {
     auto member = ok(b.join("readers", {"orders"}));
     EXPECT_TRUE(ok(member.poll(at_once)).empty()) << "its offsets are there";
   }
-  static void expect_sound(const fs::path& of) {
-    const auto report = ok(check_store(of));
-    for (const auto& p : report.problems) ADD_FAILURE() << p.where << ": " << p.what;
-  }
 };
 
 TEST_F(Backup, OpensAsABusOfItsOwn) {
@@ -65,7 +54,7 @@ TEST_F(Backup, OpensAsABusOfItsOwn) {
   publish("later");
   expect_sound(beside("copy"));
   {
-    auto fork = ok(bus::open(beside("copy"), sealing()));
+    auto fork = ok(bus::open(beside("copy"), options()));
     expect_all_of_it(fork);
     ok(ok(fork.topic("orders")).publish(record{"key", "in the fork"}));
     ok(fork.delete_topic("orders"));
@@ -84,7 +73,7 @@ TEST_F(Backup, IsRestoredByCopyingItBack) {
   const auto report = ok(backup_store(beside("copy"), store(), {.hard_links = false}));
   EXPECT_EQ(report.bytes_linked, 0U);
   fs::remove_all(beside("copy"));
-  open(sealing());
+  open(options());
   expect_all_of_it(the_bus());
 }
 
@@ -93,9 +82,9 @@ TEST_F(Backup, OfAClosedStoreIsTheSame) {
   close();
   fs::create_directory(beside("copy"));
   ok(backup_store(store(), beside("copy")));
-  auto fork = ok(bus::open(beside("copy"), sealing()));
+  auto fork = ok(bus::open(beside("copy"), options()));
   expect_all_of_it(fork);
-  open(sealing());
+  open(options());
 }
 
 TEST_F(Backup, SharesSegmentsOnlyWhereItMay) {
@@ -163,7 +152,7 @@ TEST_F(Backup, IsAsOfOneCommitWhileWritersGoOn) {
     const auto copy = beside(fmt::format("copy {}", i));
     ok(the_bus().backup(copy));
     expect_sound(copy);
-    auto fork = ok(bus::open(copy, sealing()));
+    auto fork = ok(bus::open(copy, options()));
     const auto a = read_all(ok(fork.replay("first")));
     const auto b = read_all(ok(fork.replay("second")));
     EXPECT_TRUE(a.size() == b.size() || a.size() == b.size() + 1) << a.size() << " and " << b.size();

@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 /// A bus without flushes, which makes checkpoints when it is told to.
 class Checkpointed : public bus_fixture {
  protected:
-  Checkpointed() {
+  Checkpointed() : bus_fixture{seals_everything} {
     close();
     open(mode());
   }
@@ -27,7 +27,6 @@ class Checkpointed : public bus_fixture {
     bus_options o = options();
     o.durability = checkpointed{interval};
     o.boot_id = boot;
-    o.journal_bytes_seal = 0;
     return o;
   }
   void publish(const std::string& value) {

@@ -12,14 +12,8 @@ using ::testing::IsEmpty;
 /// Topics and records that come and go around a replay.
 class ReplayAndRemoval : public bus_fixture {
  protected:
-  ReplayAndRemoval() { open_again(); }
+  ReplayAndRemoval() : bus_fixture{seals_everything} {}
 
-  void open_again() {
-    close();
-    bus_options o = options();
-    o.journal_bytes_seal = 0;
-    open(o);
-  }
   /// Publishes "0", "1" and so on, each in a commit of its own.
   static void publish(const topic& t, int count) {
     for (int i = 0; i < count; ++i) ok(t.publish(record{std::to_string(i)}));
@@ -36,14 +30,14 @@ TEST_F(ReplayAndRemoval, OpeningFindsWhatIsLeftOfTheJournal) {
   publish_as_one(ok(the_bus().declare_topic("row")), 4);
   for (const char* const name : {"rows", "row"})
     ok(the_bus().delete_records({name, partition_id{0}}, offset{2}));
-  open_again();
+  reopen();
   EXPECT_THAT(read_all(ok(the_bus().replay("rows"))), ElementsAre("2", "3"));
   EXPECT_THAT(read_all(ok(the_bus().replay("row"))), ElementsAre("2", "3"));
   ok(the_bus().maintain());
   publish(ok(the_bus().topic("rows")), 3);
   ok(the_bus().delete_records({"rows", partition_id{0}}, offset{6}));
   ok(the_bus().delete_records({"row", partition_id{0}}, offset{4}));
-  open_again();
+  reopen();
   EXPECT_THAT(read_all(ok(the_bus().replay("rows"))), ElementsAre("2"));
   EXPECT_THAT(read_all(ok(the_bus().replay("row"))), IsEmpty());
   EXPECT_EQ(ok(ok(the_bus().topic("row")).publish(record{"next"})).offset, offset{4});
@@ -114,7 +108,7 @@ TEST_F(ReplayAndRemoval, DeletedTopicsWithCreateTimesDoNotMoveTheTimeOfTheBus) {
   auto ahead = ok(the_bus().declare_topic("ahead", o));
   ok(ahead.publish(record{"x"}.time(the_clock().wall() + hours{1000})));
   ok(the_bus().delete_topic("ahead"));
-  open_again();
+  reopen();
   EXPECT_EQ(ok(ok(the_bus().declare_topic("orders")).publish(record{"now"})).time, the_clock().wall());
 }
 

@@ -19,12 +19,7 @@ enum class place { journal, segments, both };
 
 class Replaying : public bus_fixture, public ::testing::WithParamInterface<place> {
  protected:
-  Replaying() {
-    close();
-    bus_options o = options();
-    o.journal_bytes_seal = 0;
-    open(o);
-  }
+  Replaying() : bus_fixture{seals_everything} {}
   /// To be called in the middle and at the end of what is published.
   void seal(place where) {
     if (GetParam() == where || GetParam() == place::segments) ok(the_bus().maintain());
@@ -272,12 +267,7 @@ TEST_P(CreateTime, IsFixedOnceTheTopicExists) {
 /// Topics whose sealed records are stored compressed.
 class Compressing : public bus_fixture, public ::testing::WithParamInterface<compression> {
  protected:
-  Compressing() {
-    close();
-    bus_options o = options();
-    o.journal_bytes_seal = 0;
-    open(o);
-  }
+  Compressing() : bus_fixture{seals_everything} {}
   std::uintmax_t segment_bytes() {
     std::uintmax_t bytes = 0;
     for (const auto& file : std::filesystem::directory_iterator{store() / "segments"})

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <thread>
+
 #include <support/bus_fixture.hpp>
 
 namespace levada::test {
@@ -11,25 +13,9 @@ using namespace std::chrono_literals;
 /// A bus that seals everything, and applies retention, whenever it is told to maintain.
 class Retention : public bus_fixture {
  protected:
-  Retention() {
-    close();
-    open(sealing());
-  }
+  Retention() : bus_fixture{seals_everything} {}
 
-  [[nodiscard]] bus_options sealing() const {
-    bus_options o = options();
-    o.journal_bytes_seal = 0;
-    return o;
-  }
-  void reopen_sealing() {
-    close();
-    open(sealing());
-  }
-  void maintain() { ok(the_bus().maintain()); }
-  [[nodiscard]] std::size_t segments() const {
-    const fs::directory_iterator files{store() / "segments"};
-    return static_cast<std::size_t>(std::distance(begin(files), end(files)));
-  }
+  [[nodiscard]] std::size_t segments() const { return segment_files().size(); }
   /// Publishes `n` records, numbered on, to partition 0, and seals them.
   void publish_sealed(const std::string& topic, int n) {
     for (int i = 0; i < n; ++i) ok(the_bus().publish(topic, record{std::to_string(published_++)}));
@@ -68,7 +54,7 @@ TEST_F(Retention, ByRecordsGivesUpSegmentsOfWhichNoneIsNeeded) {
   EXPECT_EQ(partition("orders").begin, offset{20});
   EXPECT_EQ(partition("orders").end, offset{50});
   EXPECT_EQ(segments(), 3U);
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(values("orders"), numbers(20, 50));
   EXPECT_EQ(ok(the_bus().topics())[0].retention.records, 25U);
 }
@@ -109,6 +95,21 @@ TEST_F(Retention, ByAgeIsExactAlsoInTheJournal) {
   EXPECT_EQ(segments(), 0U);
 }
 
+TEST_F(Retention, IsAppliedAsTimePassesWithoutBeingAskedFor) {
+  ok(the_bus().declare_topic("orders", {.retention = {.age = 1min}}));
+  publish_sealed("orders", 5);
+  close();
+  bus_options o = options();
+  o.maintenance = maintenance_mode::background;
+  open(o);
+  for (int half = 0; half < 2; ++half) {
+    the_clock().wait_for_waiters(2);  // upkeep, and the watch over readers
+    the_clock().advance(30s + 1ms);
+  }
+  while (partition("orders").begin < offset{5}) std::this_thread::yield();
+  EXPECT_TRUE(values("orders").empty());
+}
+
 TEST_F(Retention, GoesOnCountingAfterEverythingIsGone) {
   ok(the_bus().declare_topic("orders", {.retention = {.age = 1s}}));
   publish_sealed("orders", 5);
@@ -116,7 +117,7 @@ TEST_F(Retention, GoesOnCountingAfterEverythingIsGone) {
   the_clock().advance(1h);
   maintain();
   the_clock().set_wall(newest - 24h);
-  reopen_sealing();
+  reopen();
   const auto next = ok(the_bus().publish("orders", record{"6"}));
   EXPECT_EQ(next.offset, offset{6});
   EXPECT_GE(next.time, newest) << "time does not go back either";
@@ -134,7 +135,7 @@ TEST_F(Retention, CanBeChangedAtRunTime) {
   EXPECT_THAT(the_bus().set_retention("nothing", {}), fails_with(errc::unknown_topic));
   ok(the_bus().declare_topic("orders", {.retention = {.records = 1}}));
   EXPECT_EQ(ok(the_bus().topics())[0].retention.records, 10U) << "declaring again changes nothing";
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(ok(the_bus().topics())[0].retention.records, 10U);
 }
 
@@ -245,7 +246,7 @@ TEST_F(Retention, OpensAgainWhereverInTheJournalAPartitionBegins) {
     close();
     EXPECT_THAT(ok(check_store(store())).problems, ::testing::SizeIs(0)) << begin;
     EXPECT_EQ(read_all(ok(ok(attachment::open(store())).replay("orders"))), numbers(begin, 7));
-    open(sealing());
+    open();
     EXPECT_EQ(values("orders"), numbers(begin, 7));
     EXPECT_EQ(partition("orders").begin, before);
     EXPECT_EQ(partition("orders").end, offset{7});
@@ -268,7 +269,7 @@ TEST_F(Retention, DeletesRecordsUpToAnOffset) {
   maintain();
   EXPECT_EQ(segments(), 2U) << "the second, and what was in the journal";
   ok(the_bus().delete_records(where, offset{22}));
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(values("orders"), numbers(22, 25));
   ok(the_bus().delete_records(where, offset{25}));
   EXPECT_TRUE(values("orders").empty());
@@ -350,7 +351,7 @@ TEST_F(DeletingATopic, LeavesRowsInTheJournalThatAnOpeningPassesOver) {
     ok(the_bus().publish("other", record{std::to_string(i)}));
   }
   ok(the_bus().delete_topic("orders"));
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(values("other"), numbers(0, 5));
   maintain();
   EXPECT_EQ(values("other"), numbers(0, 5));

@@ -19,32 +19,17 @@ using ::testing::IsEmpty;
 /// A bus that seals everything, and does all that follows from it, whenever it is told to maintain.
 class Rewriting : public bus_fixture {
  protected:
-  Rewriting() { reopen_sealing(); }
-
-  [[nodiscard]] bus_options sealing() const {
-    bus_options o = options();
-    o.journal_bytes_seal = 0;
+  static void has_small_segments(bus_options& o) {
+    seals_everything(o);
     o.segment_bytes_min = 64 << 10;
-    return o;
   }
-  void reopen_sealing() {
-    close();
-    open(sealing());
-  }
-  void maintain() { ok(the_bus().maintain()); }
-  [[nodiscard]] std::size_t segments() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator{store() / "segments"}, {}));
-  }
+  Rewriting() : bus_fixture{has_small_segments} {}
+
+  [[nodiscard]] std::size_t segments() const { return segment_files().size(); }
   [[nodiscard]] std::uintmax_t segment_bytes() const {
     std::uintmax_t bytes = 0;
-    for (const auto& file : fs::directory_iterator{store() / "segments"}) bytes += file.file_size();
+    for (const auto& file : segment_files()) bytes += fs::file_size(file);
     return bytes;
-  }
-  void expect_sound() {
-    close();
-    const auto report = ok(check_store(store()));
-    for (const auto& p : report.problems) ADD_FAILURE() << p.where << ": " << p.what;
-    open(sealing());
   }
   struct seen {
     std::uint32_t partition;
@@ -95,7 +80,7 @@ TEST_F(Merging, PutsSmallTopicsTogetherAndChangesNothingForReaders) {
   for (const auto& [name, records] : sent) EXPECT_EQ(read(name), records) << name;
   EXPECT_EQ(read_all(ok(the_bus().replay_all())), order);
   EXPECT_EQ(read_all(std::move(following)), order) << "also one that has begun before";
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(read_all(ok(the_bus().replay_all())), order);
   expect_sound();
   EXPECT_EQ(read_all(ok(the_bus().replay_all())), order);
@@ -132,7 +117,7 @@ TEST_F(Merging, LeavesBatchesReadableThatSomebodyHolds) {
 
 TEST_F(Merging, HappensInMemoryToo) {
   close();
-  auto memory = ok(bus::open_in_memory(sealing()));
+  auto memory = ok(bus::open_in_memory(options()));
   auto orders = ok(memory.declare_topic("orders"));
   std::vector<std::string> sent;
   for (int round = 0; round < 30; ++round) {
@@ -142,14 +127,14 @@ TEST_F(Merging, HappensInMemoryToo) {
   }
   EXPECT_EQ(read_all(ok(memory.replay("orders"))), sent);
   EXPECT_THAT(memory.close(), succeeds());
-  open(sealing());
+  open();
 }
 
 TEST_F(Merging, GivesBackTheSpaceOfADeletedTopicAmongOthers) {
   auto deleted = ok(the_bus().declare_topic("deleted"));
   ok(the_bus().declare_topic("kept"));
   close();
-  auto shared = sealing();
+  auto shared = options();
   shared.segment_bytes_min = 8 << 20;
   open(shared);
   deleted = ok(the_bus().topic("deleted"));
@@ -184,7 +169,7 @@ TEST_F(Compaction, KeepsTheLatestOfEachKeyWithItsOffset) {
                                  {0, 10, "", "no key"},
                                  {0, 11, "", "no key either"}};
   EXPECT_EQ(read("state"), latest);
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(read("state"), latest);
   EXPECT_EQ(read(ok(the_bus().replay("state", {.from = offset{3}}))), latest) << "from within the gap";
   EXPECT_EQ(read(ok(the_bus().replay("state", {.from = offset{8}}))).front(), latest[1]);
@@ -212,7 +197,7 @@ TEST_F(Compaction, KeepsTombstonesForTheirTime) {
   publish("state", "other", "w");
   maintain();
   EXPECT_EQ(read("state"), (std::vector<seen>{{0, 1, "stays", "v"}, {0, 4, "other", "w"}}));
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(read("state").size(), 2U);
   expect_sound();
 }
@@ -322,7 +307,7 @@ TEST_F(Compaction, AgreesWithAModelForRandomHistories) {
     }
     the_clock().advance(seconds{1});
     if (below(2) == 0) maintain();
-    if (below(10) == 0) reopen_sealing();
+    if (below(10) == 0) reopen();
     if (below(10) == 0) {
       const auto how = static_cast<compression>(below(3));
       ok(the_bus().set_compression("state", how));

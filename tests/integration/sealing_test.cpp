@@ -17,19 +17,12 @@ namespace fs = std::filesystem;
 /// A bus that seals everything whenever it is told to maintain.
 class Sealing : public bus_fixture {
  protected:
-  Sealing() { reopen_sealing(); }
-
-  [[nodiscard]] bus_options sealing() const {
-    bus_options o = options();
-    o.maintenance = maintenance_mode::on_call;
-    o.journal_bytes_seal = 0;
+  static void has_small_segments(bus_options& o) {
+    seals_everything(o);
     o.segment_bytes_min = 64 << 10;
-    return o;
   }
-  void reopen_sealing() {
-    close();
-    open(sealing());
-  }
+  Sealing() : bus_fixture{has_small_segments} {}
+
   /// A topic that is made when it is first asked for.
   [[nodiscard]] std::string topic_of(const std::string& name) {
     ok(the_bus().declare_topic(name));
@@ -45,17 +38,10 @@ class Sealing : public bus_fixture {
     bytes[at] ^= 1;
     std::ofstream{file, std::ios::binary} << bytes;
   }
-  void seal() { ok(the_bus().maintain()); }
-  [[nodiscard]] std::vector<fs::path> segment_files() const {
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator{store() / "segments"}) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    return files;
-  }
   [[nodiscard]] check_report check() {
     close();
     auto report = ok(check_store(store()));
-    open(sealing());
+    open();
     return report;
   }
 };
@@ -66,12 +52,12 @@ TEST_F(Sealing, KeepsEveryRecordWhereItWas) {
   for (unsigned i = 0; i < 400; ++i) {
     sent.push_back(value_of(i));
     ok(orders.publish(partition_id{(i * i) % 3}, record{"key", sent.back()}));
-    if (i % 90 == 89) seal();
+    if (i % 90 == 89) maintain();
   }
   EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
-  seal();
+  maintain();
   EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
   EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.bytes_max = 1}))), sent);
   for (std::uint32_t p = 0; p < 3; ++p) {
@@ -86,7 +72,7 @@ TEST_F(Sealing, KeepsEveryRecordWhereItWas) {
 
 TEST_F(Sealing, EmptiesTheJournal) {
   for (int i = 0; i < 50; ++i) ok(the_bus().publish(topic_of("orders"), record{std::string(5000, 'x')}));
-  seal();
+  maintain();
   const auto report = check();
   EXPECT_EQ(report.rows, 0U);
   EXPECT_EQ(report.segments, 1U);
@@ -100,7 +86,7 @@ TEST_F(Sealing, GivesLargeTopicsSegmentsOfTheirOwn) {
   for (int i = 0; i < 40; ++i) ok(the_bus().publish("large", record{std::string(5000, 'x')}));
   ok(the_bus().publish("small", record{"a"}));
   ok(the_bus().publish("tiny", record{"b"}));
-  seal();
+  maintain();
   EXPECT_EQ(segment_files().size(), 2U);
   EXPECT_EQ(read_all(ok(the_bus().replay("tiny"))), std::vector<std::string>{"b"});
 }
@@ -116,7 +102,7 @@ TEST_F(Sealing, GoesOnAtTheCommittedOffset) {
     EXPECT_EQ(ok(reader.poll(at_once)).size(), 4U);
     ok(reader.commit());
   }
-  seal();
+  maintain();
   ok(the_bus().publish("orders", record{"10"}));
   auto reader = join("audit", {"orders"});
   EXPECT_EQ(poll_all(reader), (std::vector<std::string>{"4", "5", "6", "7", "8", "9", "10"}));
@@ -136,7 +122,7 @@ TEST_F(Sealing, KeepsReadingWhileItMovesRecordsFromUnderTheReader) {
   std::vector<std::string> seen;
   for (int round = 0; round < 30; ++round) {
     for (const auto& r : ok(pass.next())) seen.emplace_back(r.value());
-    if (round % 3 == 0) seal();
+    if (round % 3 == 0) maintain();
     send(3);
   }
   for (auto batch = ok(pass.next()); !batch.empty(); batch = ok(pass.next())) {
@@ -151,7 +137,7 @@ TEST_F(Sealing, FindsTheFirstRecordAtATime) {
   for (unsigned i = 0; i < 300; ++i) {
     the_clock().advance(std::chrono::milliseconds{10});
     times.push_back(ok(orders.publish(partition_id{i % 2}, record{std::to_string(i)})).time);
-    if (i == 120 || i == 200) seal();
+    if (i == 120 || i == 200) maintain();
   }
   for (const unsigned i : {0U, 1U, 57U, 119U, 120U, 121U, 199U, 200U, 201U, 298U}) {
     const auto from = read_all(ok(the_bus().replay("orders", {.from = times[i]})));
@@ -169,7 +155,7 @@ TEST_F(Sealing, KeepsRecordsLargerThanABatch) {
     sent.emplace_back(size, static_cast<char>('a' + sent.size()));
     ok(the_bus().publish(topic_of("orders"), record{sent.back()}));
   }
-  seal();
+  maintain();
   EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), sent);
   EXPECT_TRUE(check().problems.empty());
 }
@@ -179,9 +165,9 @@ TEST_F(Sealing, LeavesReferencesOfQueuesWhole) {
   ok(the_bus().declare_queue("desk"));
   ok(the_bus().bind("alerts", "desk", "#"));
   for (int i = 0; i < 5; ++i) ok(the_bus().publish("alerts", "north", record{std::to_string(i)}));
-  seal();
+  maintain();
   ok(the_bus().publish("alerts", "north", record{"5"}));
-  reopen_sealing();
+  reopen();
   auto desk = ok(the_bus().consume("desk"));
   EXPECT_EQ(receive_all(desk), (std::vector<std::string>{"0", "1", "2", "3", "4", "5"}));
 }
@@ -189,7 +175,7 @@ TEST_F(Sealing, LeavesReferencesOfQueuesWhole) {
 TEST_F(Sealing, ShowsItsRecordsToAttachedReaders) {
   auto orders = ok(the_bus().declare_topic("orders"));
   ok(orders.publish(record{"a"}));
-  seal();
+  maintain();
   ok(orders.publish(record{"b"}));
   close();
   auto attached = ok(attachment::open(store()));
@@ -199,7 +185,7 @@ TEST_F(Sealing, ShowsItsRecordsToAttachedReaders) {
 
 TEST_F(Sealing, KeepsViewsWhenTheBusIsClosed) {
   ok(the_bus().publish(topic_of("orders"), record{"a"}));
-  seal();
+  maintain();
   auto pass = std::make_optional(ok(the_bus().replay("orders")));
   const auto batch = ok(pass->next());
   pass.reset();
@@ -210,16 +196,16 @@ TEST_F(Sealing, KeepsViewsWhenTheBusIsClosed) {
 
 TEST_F(Sealing, RemovesFilesThatTheCatalogueDoesNotName) {
   ok(the_bus().publish(topic_of("orders"), record{"a"}));
-  seal();
+  maintain();
   const auto before = segment_files();
   ASSERT_EQ(before.size(), 1U);
   close();
   fs::copy_file(before[0], store() / "segments" / "00000009.seg");
   fs::copy_file(before[0], store() / "segments" / "0000000a.new");
-  reopen_sealing();
+  reopen();
   EXPECT_EQ(segment_files(), before);
   ok(the_bus().publish("orders", record{"b"}));
-  seal();
+  maintain();
   EXPECT_EQ(segment_files().back().filename(), "0000000b.seg") << "a name is never used twice";
   EXPECT_EQ(read_all(ok(the_bus().replay("orders"))), (std::vector<std::string>{"a", "b"}));
 }
@@ -228,10 +214,10 @@ TEST_F(Sealing, ReportsADamagedSegmentAndReadsTheRest) {
   auto orders = ok(the_bus().declare_topic("orders", {.partitions = 2}));
   for (int i = 0; i < 3; ++i) ok(orders.publish(partition_id{0}, record{"here is the spoilt text"}));
   for (int i = 0; i < 3; ++i) ok(orders.publish(partition_id{1}, record{"good"}));
-  seal();
+  maintain();
   close();
   spoil(segment_files().at(0), "spoilt");
-  reopen_sealing();
+  reopen();
   auto pass = ok(the_bus().replay("orders", {.partition = partition_id{0}}));
   const auto refused = pass.next();
   ASSERT_THAT(refused, fails_with(errc::damaged));
@@ -244,10 +230,10 @@ TEST_F(Sealing, ReportsADamagedSegmentAndReadsTheRest) {
 
 TEST_F(Sealing, ReportsAMissingSegment) {
   ok(the_bus().publish(topic_of("orders"), record{"a"}));
-  seal();
+  maintain();
   close();
   fs::remove(segment_files().at(0));
-  reopen_sealing();
+  reopen();
   auto pass = ok(the_bus().replay("orders"));
   EXPECT_THAT(pass.next(), fails_with(errc::damaged));
   EXPECT_EQ(check().problems.size(), 1U);
@@ -255,7 +241,7 @@ TEST_F(Sealing, ReportsAMissingSegment) {
 
 TEST_F(Sealing, BoundsTheJournalByMakingThePublisherSeal) {
   close();
-  bus_options o = sealing();
+  bus_options o = options();
   o.journal_bytes_seal = 100'000;
   o.journal_bytes_max = 200'000;
   open(o);
@@ -266,7 +252,7 @@ TEST_F(Sealing, BoundsTheJournalByMakingThePublisherSeal) {
 
 TEST_F(Sealing, HappensInTheBackground) {
   close();
-  bus_options o = sealing();
+  bus_options o = options();
   o.maintenance = maintenance_mode::background;
   o.journal_bytes_seal = 100'000;
   o.journal_bytes_max = 200'000;
@@ -282,7 +268,7 @@ TEST_F(Sealing, FailsCleanlyOnAFullDiskWhereverThatStrikesAndGoesOnWhenThereIsRo
   close();
   child_process host{[&](const auto& say) {
     std::signal(SIGXFSZ, SIG_IGN);
-    auto owner = ok(bus::open(store(), sealing()));
+    auto owner = ok(bus::open(store(), options()));
     auto orders = ok(owner.declare_topic("orders", {.partitions = 2}));
     std::size_t stored = 0;
     std::size_t failures = 0;
@@ -323,7 +309,7 @@ TEST_F(Sealing, FailsCleanlyOnAFullDiskWhereverThatStrikesAndGoesOnWhenThereIsRo
 
 TEST_F(Sealing, LeavesItsThreadToTheParentOfAFork) {
   close();
-  bus_options o = sealing();
+  bus_options o = options();
   o.maintenance = maintenance_mode::background;
   o.journal_bytes_seal = 10'000;
   open(o);
@@ -339,7 +325,7 @@ TEST_F(Sealing, LeavesItsThreadToTheParentOfAFork) {
 }
 
 TEST_F(Sealing, RefusesABoundBelowTheThreshold) {
-  bus_options o = sealing();
+  bus_options o = options();
   o.journal_bytes_seal = 2;
   o.journal_bytes_max = 1;
   EXPECT_THAT(bus::open(store(), o), fails_with(errc::invalid_argument));

@@ -14,7 +14,6 @@
 namespace levada::log::test {
 namespace {
 
-using detail::record_parts;
 using namespace std::chrono_literals;
 
 /// Encodes into memory that is not zero, so that padding shows.
@@ -125,15 +124,14 @@ TEST(RecordCodec, ReadsBackWhatItWrote) {
         const std::string extras(extras_size, 'e');
         const record_source source{key, value, extras, true, false};
         const auto bytes = encoded(source);
-        record_parts parts;
-        std::int32_t delta = -1;
-        ASSERT_EQ(detail::decode_record(bytes.data(), bytes.size(), parts, delta), bytes.size());
-        ASSERT_EQ(parts.key, key);
-        ASSERT_EQ(parts.value, value);
-        ASSERT_EQ(parts.extras, extras);
-        ASSERT_TRUE(parts.has_key);
-        ASSERT_FALSE(parts.is_tombstone);
-        ASSERT_EQ(delta, 0);
+        ASSERT_EQ(detail::size_of_record(bytes.data(), bytes.size()), bytes.size());
+        const detail::encoded_record read{bytes.data()};
+        ASSERT_EQ(read.key(), key);
+        ASSERT_EQ(read.value(), value);
+        ASSERT_EQ(read.extras(), extras);
+        ASSERT_TRUE(read.has_key());
+        ASSERT_FALSE(read.is_tombstone());
+        ASSERT_EQ(read.time_delta(), 0);
       }
     }
   }
@@ -143,24 +141,20 @@ TEST(RecordCodec, DecodesTheTimeOfARecordThatIsNotItsRowsFirst) {
   auto bytes = encoded(value_of("x"));
   bytes[8] = std::byte{0xfe};
   bytes[9] = bytes[10] = bytes[11] = std::byte{0xff};
-  record_parts parts;
-  std::int32_t delta = 0;
-  EXPECT_EQ(detail::decode_record(bytes.data(), bytes.size(), parts, delta), bytes.size());
-  EXPECT_EQ(delta, -2);
+  EXPECT_EQ(detail::size_of_record(bytes.data(), bytes.size()), bytes.size());
+  EXPECT_EQ(detail::encoded_record{bytes.data()}.time_delta(), -2);
 }
 
 TEST(RecordCodec, TakesNoBytesForARecordThatAreNone) {
   const auto bytes = encoded({.key = "key", .value = "value", .extras = "extras", .has_key = true});
-  record_parts parts;
-  std::int32_t delta = 0;
   for (std::size_t available = 0; available < 16 + 3 + 5 + 6; ++available) {
-    EXPECT_EQ(detail::decode_record(bytes.data(), available, parts, delta), 0U) << available << " bytes";
+    EXPECT_EQ(detail::size_of_record(bytes.data(), available), 0U) << available << " bytes";
   }
-  EXPECT_EQ(detail::decode_record(bytes.data(), 16 + 3 + 5 + 6, parts, delta), bytes.size());
+  EXPECT_EQ(detail::size_of_record(bytes.data(), 16 + 3 + 5 + 6), bytes.size());
   const auto with_size = [&](std::uint32_t size) {
     auto changed = bytes;
     std::memcpy(changed.data(), &size, sizeof size);
-    return detail::decode_record(changed.data(), changed.size(), parts, delta);
+    return detail::size_of_record(changed.data(), changed.size());
   };
   EXPECT_EQ(with_size(0), 0U);
   EXPECT_EQ(with_size(16 + 3 + 6 - 1), 0U) << "key and extras do not fit";
@@ -169,7 +163,7 @@ TEST(RecordCodec, TakesNoBytesForARecordThatAreNone) {
   auto huge_extras = bytes;
   const std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
   std::memcpy(huge_extras.data() + 12, &most, sizeof most);
-  EXPECT_EQ(detail::decode_record(huge_extras.data(), huge_extras.size(), parts, delta), 0U)
+  EXPECT_EQ(detail::size_of_record(huge_extras.data(), huge_extras.size()), 0U)
       << "sizes are added without overflow";
 }
 

@@ -92,13 +92,13 @@ class sealed_fixture : public journal_fixture {
   /// Of what is not sealed yet, everything up to row `last`.
   [[nodiscard]] seal_request request(std::uint64_t last) {
     seal_request r;
-    r.sequence_first = sealed_ + 1;
-    r.sequence_last = last;
-    r.directory = directory();
-    r.next_id = next_id_;
+    r.target.sequence_first = sealed_ + 1;
+    r.target.sequence_last = last;
+    r.target.directory = directory();
+    r.target.next_id = next_id_;
     r.own_segment_bytes = own_segment_bytes_;
-    r.now = now;
-    r.sync = false;
+    r.target.now = now;
+    r.target.sync = false;
     r.begin_of = [this](std::uint32_t log, std::uint32_t partition) -> std::optional<std::uint64_t> {
       const auto* const state = find(log);
       if (state == nullptr || partition >= state->partitions()) return std::nullopt;

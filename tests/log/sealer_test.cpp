@@ -168,7 +168,7 @@ TEST_F(SealedTopics, AreNumberedFromTheIdThatIsGiven) {
   publish(orders_, 0, {"a"}, 100);
   publish(other_, 0, {"c"}, 100);
   auto r = request();
-  r.next_id = 0xabcd;
+  r.target.next_id = 0xabcd;
   const auto prefix = ok(seal(main(), r));
   ASSERT_EQ(prefix.segments.size(), 2U);
   EXPECT_EQ(prefix.segments[0].id + prefix.segments[1].id, 2 * 0xabcdU + 1);
@@ -326,7 +326,7 @@ TEST_F(SealedTopics, SpanMoreRowsThanAreReadAtOnce) {
 TEST_F(SealedTopics, AreDurableWhereThatIsAskedFor) {
   publish(orders_, 0, {"a"}, 100);
   auto r = request();
-  r.sync = true;
+  r.target.sync = true;
   const auto prefix = ok(seal(main(), r));
   expect_sound(prefix, 1);
   EXPECT_THAT(files(), ElementsAre("00000001.seg"));
@@ -335,7 +335,7 @@ TEST_F(SealedTopics, AreDurableWhereThatIsAskedFor) {
 TEST_F(SealedTopics, AreNotWrittenWhereThereIsNoDirectory) {
   publish(orders_, 0, {"a"}, 100);
   auto r = request();
-  r.directory = directory() / "missing";
+  r.target.directory = directory() / "missing";
   EXPECT_FALSE(seal(main(), r).has_value());
 }
 

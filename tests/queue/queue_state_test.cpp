@@ -58,16 +58,6 @@ TEST_F(QueueState, HandsOutEntriesInOrderAndNoMoreThanAskedFor) {
   EXPECT_THAT(take(0), IsEmpty());
 }
 
-TEST_F(QueueState, KnowsWhetherSomethingIsReady) {
-  EXPECT_FALSE(state_->has_ready());
-  publish(1);
-  EXPECT_TRUE(state_->has_ready());
-  const auto taken = take(1);
-  EXPECT_FALSE(state_->has_ready());
-  state_->put_back(taken[0]);
-  EXPECT_TRUE(state_->has_ready());
-}
-
 TEST_F(QueueState, CountsWhatIsHandedOut) {
   publish(10);
   const auto taken = take(4);
@@ -149,7 +139,6 @@ TEST_F(QueueState, GoesOnBehindABlockThatVanishedAtTheEnd) {
   settle_all(positions(120, 240));
   open();
   EXPECT_EQ(take_positions(1000), positions(0, 120));
-  EXPECT_FALSE(state_->has_ready());
   publish(2);
   EXPECT_EQ(take_positions(1000), positions(240, 242));
 }
@@ -158,7 +147,6 @@ TEST_F(QueueState, StartsAtTheTailWhenAllIsSettled) {
   append_next(240);
   settle_all(positions(0, 240));
   open();
-  EXPECT_FALSE(state_->has_ready());
   EXPECT_THAT(take(1), IsEmpty());
   publish(1);
   EXPECT_EQ(take_positions(1000), positions(240, 241));
@@ -224,9 +212,6 @@ class naive_queue {
   /// After a crash everything that may have been handed out counts as delivered.
   void expose_all() {
     for (auto& e : entries_) e.redelivered = true;
-  }
-  [[nodiscard]] bool has_ready() const {
-    return std::any_of(entries_.begin(), entries_.end(), [](const entry& e) { return e.at == place::ready; });
   }
 
  private:
@@ -319,7 +304,6 @@ class QueueStateModel : public QueueState {
         default:
           break;
       }
-      ASSERT_EQ(state_->has_ready(), model.has_ready());
       ASSERT_EQ(state_->unacked, held.size());
     }
   }

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +15,19 @@
 
 namespace levada::test {
 
+/// Options of a bus that seals everything whenever it is told to maintain.
+inline void seals_everything(bus_options& o) {
+  o.journal_bytes_seal = 0;
+}
+inline void has_default_limits(bus_options&) {}
+
 /// A bus in a fresh directory with a manual clock, and a small vocabulary over it.
 class bus_fixture : public ::testing::Test {
  protected:
   static constexpr std::chrono::milliseconds at_once{0};
 
-  bus_fixture() { open(); }
+  /// `adjust` changes the options that the bus is opened with whenever none are given.
+  explicit bus_fixture(void (*adjust)(bus_options&) = has_default_limits) : adjust_{adjust} { open(); }
 
   void open() { open(options()); }
   void open(const bus_options& o) { bus_.emplace(ok(bus::open(store(), o))); }
@@ -30,11 +40,33 @@ class bus_fixture : public ::testing::Test {
     bus_options o;
     o.clock = clock_;
     o.maintenance = maintenance_mode::on_call;
+    adjust_(o);
     return o;
   }
   [[nodiscard]] std::filesystem::path store() const { return directory_ / "store"; }
   [[nodiscard]] bus& the_bus() { return *bus_; }
   [[nodiscard]] manual_clock& the_clock() { return *clock_; }
+
+  void maintain() { ok(the_bus().maintain()); }
+  /// The files of segments, in the order of their numbers.
+  [[nodiscard]] std::vector<std::filesystem::path> segment_files() const {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator{store() / "segments"})
+      files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+  /// What a check finds wrong with a store that nobody has open.
+  static void expect_sound(const std::filesystem::path& of) {
+    const auto report = ok(check_store(of));
+    for (const auto& p : report.problems) ADD_FAILURE() << p.where << ": " << p.what;
+  }
+  /// Its own, which is opened anew after it.
+  void expect_sound() {
+    close();
+    expect_sound(store());
+    open();
+  }
 
   /// Joins from the beginning of the log.
   [[nodiscard]] consumer join(const std::string& group, const std::vector<std::string>& topics,
@@ -66,6 +98,7 @@ class bus_fixture : public ::testing::Test {
   }
 
  private:
+  void (*const adjust_)(bus_options&);
   temporary_directory directory_;
   std::shared_ptr<manual_clock> clock_ = std::make_shared<manual_clock>();
   std::optional<bus> bus_;

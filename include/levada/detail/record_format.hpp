@@ -32,15 +32,6 @@ enum record_flag : std::uint16_t {
   record_is_tombstone = 2,
 };
 
-/// A decoded record: pointers into the encoded one.
-struct record_parts {
-  std::string_view key;
-  std::string_view value;
-  std::string_view extras;
-  bool has_key = false;
-  bool is_tombstone = false;
-};
-
 [[nodiscard]] constexpr std::size_t padded(std::size_t size) noexcept {
   return (size + 7) & ~std::size_t{7};
 }
@@ -98,25 +89,5 @@ class encoded_record {
 
 /// Grants the library's own code what only it may do with a `record_view`.
 struct record_access;
-
-/// Decodes the record at `data`, of which `available` bytes may be read. Returns the padded size of the
-/// record, or 0 when the bytes are no record. `data` is 8-aligned.
-[[nodiscard]] inline std::size_t decode_record(const std::byte* data, std::size_t available,
-                                               record_parts& parts, std::int32_t& time_delta) noexcept {
-  record_header h;
-  if (available < sizeof h) return 0;
-  std::memcpy(&h, data, sizeof h);
-  const std::size_t fixed = sizeof h + h.key_size + std::size_t{h.extras_size};
-  if (h.size < fixed || h.size > available) return 0;
-  const char* const bytes = reinterpret_cast<const char*>(data);
-  const std::size_t value_size = h.size - fixed;
-  parts.value = {bytes + sizeof h, value_size};
-  parts.key = {bytes + sizeof h + value_size, h.key_size};
-  parts.extras = {bytes + sizeof h + value_size + h.key_size, h.extras_size};
-  parts.has_key = (h.flags & record_has_key) != 0;
-  parts.is_tombstone = (h.flags & record_is_tombstone) != 0;
-  time_delta = h.time_delta;
-  return padded(h.size);
-}
 
 }  // namespace levada::detail

@@ -1,0 +1,313 @@
+// The inside of a bus: opening a store, and closing it.
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "bus/core.hpp"
+#include "bus/queue_consumer_state.hpp"
+#include "bus/simple_intent.hpp"
+#include "log/journal_index.hpp"
+#include "log/journal_reader.hpp"
+#include "log/saved_index.hpp"
+
+namespace levada {
+namespace {
+
+/// A journal that is smaller is read in no time when the store is opened.
+constexpr std::uint64_t index_worth_saving = std::uint64_t{1} << 20;
+
+/// Rows that are erased or changed in one commit of a larger job, so that others wait no longer than a few
+/// milliseconds for it.
+constexpr std::size_t slice_rows = 256;
+
+}  // namespace
+
+result<void> core::load() {
+  store_->main.env().clear_dead_readers();
+  storage::catalog found;
+  {
+    auto txn = storage::read_transaction::begin(store_->main.env());
+    if (!txn) return txn.error();
+    auto all = storage::read_catalog(*txn, store_->main.tables());
+    if (!all) return all.error();
+    found = std::move(*all);
+  }
+  store_entry_ = found.store;
+  epoch_ = found.store.epoch;
+  if (auto known = load_logs(found); !known) return known;
+  wall_at_open_ = time().wall().time_since_epoch().count();
+  steady_at_open_ = time().steady();
+
+  for (const auto& entry : found.groups) add(entry);
+  for (const auto& entry : found.queues) {
+    if (!entry.exclusive) add(entry);
+  }
+  for (const auto& entry : found.bindings) {
+    if (queues_by_id_.contains(entry.queue)) add(entry);
+  }
+  {
+    auto txn = storage::read_transaction::begin(store_->main.env());
+    if (!txn) return txn.error();
+    for (const auto& [id, queue] : queues_by_id_) {
+      if (auto loaded = queue->state.load(*txn, store_->main.tables()); !loaded) return loaded;
+    }
+  }
+  if (auto begun = begin_epoch(); !begun) return begun;
+  if (!in_memory()) {
+    // Only now: a checkpoint that there was before may have named files that the catalogue does not.
+    auto above = remove_stray_segments(store_->segments, found.segments);
+    if (!above) return above.error();
+    store_entry_.next_segment = std::max(store_entry_.next_segment, *above);
+  }
+  next_segment_ = store_entry_.next_segment;
+  if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
+  const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
+                                [](const auto& log) { return log.policy.retention_milliseconds > 0; });
+  if (ages) maintenance_.watch();
+  if (journal_bytes() >= options_.journal_bytes_seal) maintenance_.wake();
+  if (!in_memory() && options_.maintenance == maintenance_mode::background) watch_.start();
+  if (options_.logger) {
+    options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
+                          store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
+  }
+  return {};
+}
+
+/// Leaves what an opening in another durability mode, or a crash, has left behind.
+result<void> core::begin_epoch() {
+  if (store_->restored) {
+    storage::epoch_entry begun;
+    for (const auto& [id, topic] : topics_by_id_) {
+      auto& log = begun.logs.emplace_back();
+      log.id = id;
+      for (std::uint32_t p = 0; p < topic->state.partitions(); ++p) log.ends.push_back(topic->state.end(p));
+    }
+    simple_intent growing{[&](commit_scope& scope) -> result<void> {
+                            begun.number = ++scope.store().epoch;
+                            ++scope.store().layout;
+                            return scope.written(storage::put(scope.txn(), scope.tables(), begun));
+                          },
+                          nothing_to_apply};
+    if (auto done = commits_.run(growing); !done) return done;
+    if (options_.logger) {
+      options_.logger->warn("levada: the system went down; '{}' is back at its last checkpoint, epoch {}",
+                            store_name_, store_entry_.epoch);
+    }
+  }
+  if (in_memory()) return {};
+  // A second crash must not take the new epoch away from whoever has seen it.
+  if (checkpointer_) return store_->restored ? checkpointer_->run() : result<void>{};
+  return storage::end_checkpoints(store_->main, main_directory());
+}
+
+result<void> core::load_logs(const storage::catalog& found) {
+  for (const auto& entry : found.logs) add(entry);
+  std::vector<log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  segments_.load(found.segments, found.store.sealed, logs);
+  for (const auto& entry : found.logs) {
+    log::log_state& log = topics_by_id_.at(entry.id)->state;
+    const std::lock_guard guard{log.mutex()};
+    log.set_begins(entry.begins);
+    log.set_compacted(entry.compacted);
+  }
+  const bool all_needed =
+      std::all_of(found.segments.begin(), found.segments.end(), [this](const auto& segment) {
+        return is_needed(
+            segment, [this](std::uint32_t log, std::uint32_t partition) { return begin_of(log, partition); });
+      });
+  if (!all_needed) ask_for_sweep();
+
+  auto journal = log::journal_reader::open(store_->main);
+  if (!journal) return journal.error();
+  sealed_ = found.store.sealed;
+  first_row_ = found.store.sealed + 1;
+  auto looked = journal->for_each_row(0, [this](const storage::row_view& row) {
+    first_row_ = row.sequence;
+    return false;
+  });
+  if (!looked) return looked;
+  const log::find_log_function find = [&](std::uint32_t id) -> std::optional<log::log_state*> {
+    const auto slot = topics_by_id_.find(id);
+    if (slot != topics_by_id_.end()) return &slot->second->state;
+    return id < found.store.next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
+  };
+  auto saved = storage::read_saved_index(journal->snapshot(), store_->main.tables());
+  if (!saved) return saved.error();
+  result<log::journal_extent> extent{log::journal_extent{}};
+  auto last = journal->last_sequence();
+  if (!last) return last.error();
+  const auto loaded = *saved ? log::load_index(**saved, {sealed(), found.store.layout, *last}, find)
+                             : std::optional<log::journal_extent>{};
+  extent = loaded ? *loaded : log::index_journal(*journal, sealed() + 1, find);
+  if (!extent) {
+    return error{extent.error().code(),
+                 fmt::format("open store '{}': {}", store_name_, extent.error().message())};
+  }
+  store_->main.env().pages().keep_read();
+  next_sequence_ = extent->next_sequence;
+  journal_bytes_ = extent->bytes;
+  time_floor_ = std::max(extent->time_last, found.store.time_floor);
+  return {};
+}
+
+/// Anonymous queues and group members belong to a process; what an earlier one left is removed.
+result<void> core::clear_earlier_owner(const storage::catalog& found) {
+  std::vector<std::uint32_t> orphans;
+  {
+    auto txn = storage::read_transaction::begin(store_->main.env());
+    if (!txn) return txn.error();
+    auto stored = queue::stored_queues(*txn, store_->main.tables());
+    if (!stored) return stored.error();
+    for (const std::uint32_t id : *stored) {
+      if (!queues_by_id_.contains(id)) orphans.push_back(id);
+    }
+  }
+  const bool stale_entries =
+      std::any_of(found.queues.begin(), found.queues.end(), [](const auto& q) { return q.exclusive; }) ||
+      std::any_of(found.groups.begin(), found.groups.end(),
+                  [](const auto& g) { return !g.members.empty(); }) ||
+      std::any_of(found.bindings.begin(), found.bindings.end(),
+                  [this](const auto& b) { return !queues_by_id_.contains(b.queue); });
+  if (stale_entries) {
+    simple_intent clearing{
+        [&](commit_scope& scope) -> result<void> {
+          for (const auto& q : found.queues) {
+            if (!q.exclusive) continue;
+            auto erased = scope.written(storage::erase_queue(scope.txn(), scope.tables(), q.id));
+            if (!erased) return erased;
+          }
+          for (const auto& b : found.bindings) {
+            if (queues_by_id_.contains(b.queue)) continue;
+            auto erased = scope.written(storage::erase_binding(scope.txn(), scope.tables(), b.id));
+            if (!erased) return erased;
+          }
+          for (auto g : found.groups) {
+            if (g.members.empty()) continue;
+            g.members.clear();
+            auto stored = scope.written(storage::put(scope.txn(), scope.tables(), g));
+            if (!stored) return stored;
+          }
+          return {};
+        },
+        nothing_to_apply};
+    if (auto done = commits_.run(clearing); !done) return done;
+  }
+  for (const std::uint32_t id : orphans) {
+    if (auto erased = erase_queue_rows(id); !erased) return erased;
+  }
+  return {};
+}
+
+result<void> core::erase_queue_rows(std::uint32_t id) {
+  for (bool done = false; !done;) {
+    simple_intent slice{[&](commit_scope& scope) -> result<void> {
+                          auto erased =
+                              scope.written(queue::erase_some(scope.txn(), scope.tables(), id, slice_rows));
+                          if (!erased) return erased.error();
+                          done = *erased;
+                          return {};
+                        },
+                        nothing_to_apply};
+    if (auto ran = commits_.run(slice); !ran) return ran;
+  }
+  return {};
+}
+
+/// Saves what opening would otherwise have to read the whole journal for.
+result<void> core::save_index() {
+  if (in_memory() || journal_bytes() < index_worth_saving) return {};
+  std::vector<const log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  const auto bytes = log::save_index(logs, {next_sequence(), time_floor_, journal_bytes()},
+                                     {sealed(), store_entry_.layout, next_sequence() - 1});
+  simple_intent saving{[&](commit_scope& scope) -> result<void> {
+                         return scope.written(storage::put_saved_index(scope.txn(), scope.tables(), bytes));
+                       },
+                       nothing_to_apply};
+  return commits_.run(saving);
+}
+
+/// Which messages are delivered and not settled is known in memory only: written down, so that they, and no
+/// others, come back flagged.
+result<void> core::note_deliveries() {
+  for (const auto& queue : all_queues()) {
+    {
+      const std::lock_guard guard{queue->consumers_mutex};
+      for (const auto& consumer : queue->consumers) consumer->give_back();
+    }
+    const auto redelivered = queue->state.redelivered_positions();
+    if (redelivered.empty() && queue->state.row().exposed == queue->state.exposed_at_open()) continue;
+    for (std::size_t done = 0; done <= redelivered.size(); done += slice_rows) {
+      const std::size_t n = std::min(slice_rows, redelivered.size() - done);
+      const bool last = done + n == redelivered.size();
+      simple_intent slice{
+          [&](commit_scope& scope) -> result<void> {
+            auto marked = scope.written(queue::mark_delivered(scope.txn(), scope.tables(), queue->state.id(),
+                                                              std::span{redelivered}.subspan(done, n)));
+            if (!marked) return marked;
+            if (last) scope.row_of(*queue).exposed = queue->state.exposed_at_open();
+            return {};
+          },
+          nothing_to_apply};
+      if (auto ran = commits_.run(slice); !ran) return ran;
+      if (last) break;
+    }
+  }
+  return {};
+}
+
+result<void> core::close() {
+  if (closed_.exchange(true)) return {};
+  maintenance_.stop();
+  watch_.stop();
+  if (checkpointer_) checkpointer_->stop();
+  // From here on nothing new enters; wake who waits, and wait for who is inside.
+  {
+    const std::shared_lock guard{names_};
+    for (const auto& [name, topic] : topics_) topic->readers.signal();
+    readers_.signal();
+    for (const auto& [name, queue] : queues_) queue->waiting.signal();
+    for (const auto& [name, group] : groups_) group->members.signal();
+  }
+  const std::lock_guard alone{life_};
+  result<void> noted{};
+  if (!failed_) {
+    noted = note_deliveries();
+    std::vector<std::uint32_t> anonymous;
+    for (const auto& queue : all_queues()) {
+      if (queue->state.exclusive()) anonymous.push_back(queue->state.id());
+    }
+    storage::catalog stale;
+    {
+      auto txn = storage::read_transaction::begin(store_->main.env());
+      auto all =
+          txn ? storage::read_catalog(*txn, store_->main.tables()) : result<storage::catalog>{txn.error()};
+      if (all) {
+        stale = std::move(*all);
+      } else if (noted) {
+        noted = all.error();
+      }
+    }
+    for (const std::uint32_t id : anonymous) remove_queue(id);
+    if (auto cleared = clear_earlier_owner(stale); noted && !cleared) noted = cleared;
+    if (auto saved = save_index(); noted && !saved) noted = saved;
+  }
+  if (checkpointer_ && !failed_) {
+    auto finished = checkpointer_->finish();
+    if (noted && !finished) noted = finished;
+    for (const auto& file : take_dropped()) {
+      std::error_code ignored;
+      if (finished) std::filesystem::remove(file, ignored);
+    }
+  }
+  if (store_->lock && !failed_ && noted) store_->lock->note_clean(store_->main.env().last_transaction());
+  if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
+  store_.reset();
+  return noted;
+}
+
+}  // namespace levada

@@ -1,0 +1,198 @@
+// The inside of a bus: what exists, and by which name.
+
+#include <algorithm>
+#include <utility>
+
+#include "bus/core.hpp"
+
+namespace levada {
+
+std::shared_ptr<topic_slot> core::find_topic(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = topics_.find(name);
+  return found == topics_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<topic_slot> core::find_topic(std::uint32_t id) const {
+  const std::shared_lock guard{names_};
+  const auto found = topics_by_id_.find(id);
+  return found == topics_by_id_.end() ? nullptr : found->second;
+}
+
+std::optional<std::uint64_t> core::begin_of(std::uint32_t log, std::uint32_t partition) const {
+  const auto topic = find_topic(log);
+  if (!topic || partition >= topic->state.partitions()) return std::nullopt;
+  return topic->state.begin(partition);
+}
+
+storage::codec core::codec_of(std::uint32_t log) const {
+  const auto topic = find_topic(log);
+  if (!topic) return storage::codec::none;
+  const std::shared_lock guard{topic->state.mutex()};
+  return static_cast<storage::codec>(topic->state.policy().codec);
+}
+
+std::shared_ptr<queue_slot> core::find_queue(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = queues_.find(name);
+  return found == queues_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<group_slot> core::find_group(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = groups_.find(name);
+  return found == groups_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<queue_slot>> core::all_queues() const {
+  const std::shared_lock guard{names_};
+  std::vector<std::shared_ptr<queue_slot>> all;
+  for (const auto& [id, queue] : queues_by_id_) all.push_back(queue);
+  return all;
+}
+
+std::vector<std::shared_ptr<topic_slot>> core::all_topics() const {
+  const std::shared_lock guard{names_};
+  std::vector<std::shared_ptr<topic_slot>> all;
+  for (const auto& [id, topic] : topics_by_id_) all.push_back(topic);
+  return all;
+}
+
+queue_slot* core::queue_of_binding(std::uint32_t id) const {
+  // Read without the lock: only the committing thread, which this is, changes the map.
+  const auto found = queues_by_id_.find(id);
+  return found == queues_by_id_.end() ? nullptr : found->second.get();
+}
+
+result<std::uint32_t> core::take_id(commit_scope& scope) {
+  storage::store_entry& next = scope.store();
+  ++next.layout;
+  return next.next_id++;
+}
+
+void core::add(const storage::log_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto slot = std::make_shared<topic_slot>(entry);
+  // None of the rows before are its own: a pass over all logs finds them where the others have them.
+  slot->state.drop_rows_through(sealed());
+  topics_.emplace(entry.name, slot);
+  topics_by_id_.emplace(entry.id, std::move(slot));
+  ++topics_version_;
+}
+
+void core::add(const storage::group_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto slot = std::make_shared<group_slot>(entry.id, entry.name);
+  slot->state.set_generation(entry.generation);
+  groups_.emplace(entry.name, std::move(slot));
+}
+
+void core::add(const storage::queue_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto slot = std::make_shared<queue_slot>(entry);
+  queues_.emplace(entry.name, slot);
+  queues_by_id_.emplace(entry.id, std::move(slot));
+}
+
+void core::add(const storage::binding_entry& entry) {
+  const std::lock_guard guard{names_};
+  const auto exchange = topics_by_id_.find(entry.exchange);
+  if (exchange == topics_by_id_.end() || !exchange->second->bindings) return;
+  exchange->second->bindings->add(entry.key, entry.queue);
+  bindings_.push_back(entry);
+}
+
+void core::add_sealed(const std::vector<storage::segment_entry>& segments,
+                      const std::vector<std::shared_ptr<const storage::segment_file>>& files,
+                      std::uint64_t sequence_last, std::uint64_t bytes) {
+  std::vector<log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  segments_.add(segments, files, sequence_last, logs);
+  for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  sealed_ = sequence_last;
+  journal_bytes_ -= bytes;
+}
+
+void core::replace_segments(const std::vector<std::uint32_t>& old,
+                            const std::vector<storage::segment_entry>& segments,
+                            const std::vector<std::shared_ptr<const storage::segment_file>>& files) {
+  std::vector<log::log_state*> logs;
+  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
+  segments_.replace(old, segments, files, logs);
+  for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  note_dropped(old);
+}
+
+void core::note_dropped(const std::vector<std::uint32_t>& ids) {
+  const std::lock_guard guard{dropped_mutex_};
+  for (const std::uint32_t id : ids) dropped_.push_back(log::segment_path(store_->segments, id));
+}
+
+void core::remove_segments(const std::vector<std::uint32_t>& ids) {
+  segments_.remove(ids);
+  note_dropped(ids);
+}
+
+std::vector<std::filesystem::path> core::take_dropped() {
+  const std::lock_guard guard{dropped_mutex_};
+  return std::exchange(dropped_, {});
+}
+
+void core::remove_topic(std::uint32_t id) {
+  std::shared_ptr<topic_slot> topic;
+  {
+    const std::lock_guard guard{names_};
+    const auto found = topics_by_id_.find(id);
+    if (found == topics_by_id_.end()) return;
+    topic = std::move(found->second);
+    topics_by_id_.erase(found);
+    topics_.erase(topic->state.name());
+    // Before anybody sees that it is deleted: whoever does then finds it gone.
+    ++topics_version_;
+  }
+  topic->state.set_deleted();
+  std::vector<std::shared_ptr<group_slot>> groups;
+  {
+    const std::shared_lock guard{names_};
+    for (const auto& [name, group] : groups_) groups.push_back(group);
+  }
+  // Not under the lock of names, which others take while they hold a group's.
+  for (const auto& group : groups) {
+    const std::lock_guard guard{group->mutex};
+    group->state.forget_topic(topic->state.name(), time().steady());
+  }
+  topic->readers.signal();
+  readers_.signal();
+  ask_for_sweep();
+}
+
+void core::remove_binding(std::uint32_t id) {
+  const std::lock_guard guard{names_};
+  const auto found =
+      std::find_if(bindings_.begin(), bindings_.end(), [id](const auto& b) { return b.id == id; });
+  if (found == bindings_.end()) return;
+  topics_by_id_.at(found->exchange)->bindings->remove(found->key, found->queue);
+  bindings_.erase(found);
+}
+
+void core::remove_queue(std::uint32_t id) {
+  std::shared_ptr<queue_slot> queue;
+  {
+    const std::lock_guard guard{names_};
+    const auto found = queues_by_id_.find(id);
+    if (found == queues_by_id_.end()) return;
+    queue = std::move(found->second);
+    queues_by_id_.erase(found);
+    queues_.erase(queue->state.name());
+    for (const auto& [topic_id, topic] : topics_by_id_) {
+      if (topic->bindings) topic->bindings->remove_all(id);
+    }
+    bindings_.erase(
+        std::remove_if(bindings_.begin(), bindings_.end(), [id](const auto& b) { return b.queue == id; }),
+        bindings_.end());
+  }
+  queue->state.deleted = true;
+  queue->waiting.signal();
+}
+
+}  // namespace levada

@@ -1,0 +1,74 @@
+#pragma once
+
+/// @file
+/// A thread of the bus's own that does one task again and again.
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "bus/wake_list.hpp"
+
+#include <levada/error.hpp>
+
+namespace levada {
+
+/// Safe to share. Its thread exists from the first `start` on.
+class worker {
+ public:
+  struct task {
+    /// What it is called in messages.
+    std::string name;
+    /// When to run next, though nobody asks; looked at again whenever the worker is woken.
+    std::function<clock::steady_time()> due;
+    std::function<result<void>()> run;
+    /// Told of runs that failed; may be empty.
+    std::function<void(const error&)> failed;
+    /// How long to leave it alone after a failure, unless it is woken.
+    std::chrono::milliseconds retry;
+  };
+
+  worker(clock& time, task what) : time_{time}, task_{std::move(what)} {}
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+  ~worker();
+
+  /// Has the thread from now on. Where there can be none, who waits for a run is told.
+  void start() noexcept;
+  /// Has `due` looked at again; a worker that has not been started stays so.
+  void wake() noexcept { wanted_->signal(); }
+  /// Ends the thread, if there is one, waits for it, and wakes who waits for a run. It does not start again.
+  void stop();
+  [[nodiscard]] bool stopping() const noexcept { return stopping_; }
+  /// In a forked child, where the thread does not exist, and may have left any lock held.
+  void abandon() noexcept;
+
+  /// Starts and wakes it, and waits until a run has ended, or `enough()`. Fails with what the run failed
+  /// with, or `closed`.
+  [[nodiscard]] result<void> wait_for_run(const std::function<bool()>& enough);
+
+ private:
+  void serve();
+  void note(result<void> outcome);
+
+  clock& time_;
+  const task task_;
+  bool abandoned_ = false;
+  std::atomic<bool> stopping_{false};  // changed under `mutex_`
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::unique_ptr<std::thread> thread_;
+  std::uint64_t runs_ = 0;  // that have ended
+  result<void> outcome_;    // of the last
+
+  const std::shared_ptr<waiter> wanted_ = std::make_shared<waiter>();
+};
+
+}  // namespace levada

@@ -1,0 +1,117 @@
+#include "bus/worker.hpp"
+
+#include <future>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include <bus/sleeping_threads.hpp>
+#include <support/result_testing.hpp>
+
+namespace levada::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A worker whose runs end as the test says, and which is due when the test says.
+class Worker : public ::testing::Test {
+ protected:
+  worker::task task() {
+    return {.name = "work",
+            .due = [this] { return due_.load(); },
+            .run = [this]() -> result<void> {
+              ++runs_;
+              if (once_) due_ = clock::steady_time::max();
+              return outcome_ ? outcome_() : result<void>{};
+            },
+            .failed = [this](const error& e) { failures_.push_back(e.message()); },
+            .retry = 10s};
+  }
+
+  manual_clock clock_;
+  std::atomic<clock::steady_time> due_{clock::steady_time::max()};
+  bool once_ = true;
+  std::function<result<void>()> outcome_;
+  std::atomic<int> runs_{0};
+  std::vector<std::string> failures_;
+};
+
+TEST_F(Worker, RunsWhenItIsDueAndNotBefore) {
+  due_ = clock_.steady() + 5s;
+  worker w{clock_, task()};
+  w.start();
+  clock_.wait_for_waiters(1);
+  clock_.advance(4s);
+  EXPECT_EQ(runs_, 0);
+  clock_.advance(1s);
+  while (runs_ == 0) std::this_thread::yield();
+  clock_.wait_for_waiters(1);
+  EXPECT_EQ(runs_, 1);
+}
+
+TEST_F(Worker, LooksAgainWhenItIsWoken) {
+  worker w{clock_, task()};
+  w.start();
+  clock_.wait_for_waiters(1);
+  due_ = clock::steady_time::min();
+  w.wake();
+  while (runs_ == 0) std::this_thread::yield();
+  EXPECT_EQ(runs_, 1);
+}
+
+TEST_F(Worker, LeavesAFailureAloneForAWhile) {
+  once_ = false;
+  outcome_ = [] { return error{errc::disk_full, "no room"}; };
+  due_ = clock::steady_time::min();
+  worker w{clock_, task()};
+  w.start();
+  clock_.wait_for_waiters(1);
+  EXPECT_EQ(runs_, 1);
+  clock_.advance(10s);
+  while (runs_ < 2) std::this_thread::yield();
+  clock_.wait_for_waiters(1);
+  w.wake();
+  while (runs_ < 3) std::this_thread::yield();
+  w.stop();
+  EXPECT_THAT(failures_, ::testing::Each("no room"));
+}
+
+TEST_F(Worker, SurvivesWhatItsTaskThrows) {
+  int round = 0;
+  outcome_ = [&]() -> result<void> {
+    if (round++ == 0) throw std::bad_alloc{};
+    throw std::runtime_error{"thrown"};
+  };
+  worker w{clock_, task()};
+  due_ = clock::steady_time::min();
+  EXPECT_THAT(w.wait_for_run([] { return false; }), fails_with(errc::out_of_resources));
+  due_ = clock::steady_time::min();
+  EXPECT_THAT(w.wait_for_run([] { return false; }), fails_with(errc::io_error));
+}
+
+TEST_F(Worker, TellsWhoWaitsHowTheRunEnded) {
+  worker w{clock_, task()};
+  due_ = clock::steady_time::min();
+  EXPECT_THAT(w.wait_for_run([] { return false; }), succeeds());
+  EXPECT_EQ(runs_, 1);
+  EXPECT_THAT(w.wait_for_run([] { return true; }), succeeds()) << "enough without a run";
+}
+
+TEST_F(Worker, LetsWhoWaitsGoWhenItStopsAndNeverStartsAgain) {
+  worker w{clock_, task()};
+  sleeping_threads threads;
+  result<void> outcome{};
+  threads.start([&] { outcome = w.wait_for_run([] { return false; }); });
+  threads.wait_until_asleep();
+  w.stop();
+  threads.join();
+  EXPECT_THAT(outcome, fails_with(errc::closed));
+  due_ = clock::steady_time::min();
+  w.start();
+  w.wake();
+  EXPECT_THAT(w.wait_for_run([] { return false; }), fails_with(errc::closed));
+  EXPECT_EQ(runs_, 0);
+}
+
+}  // namespace
+}  // namespace levada::test
