@@ -15,6 +15,7 @@
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
+#include <levada/job.hpp>
 #include <levada/options.hpp>
 #include <levada/replay.hpp>
 
@@ -34,7 +35,9 @@ struct attach_options {
 ///
 /// Refused with `store_in_use` in the process that owns the store: use the bus there. Refused with
 /// `recovery_needed` where the system went down while the store was written in `checkpointed` mode and nobody
-/// has opened it since. Move-only; one object
+/// has opened it since; nor can its owner open it then while an attachment from before is open.
+///
+/// It holds no snapshot for more than about a millisecond at a time, whatever is read. Move-only; one object
 /// may be used from several threads.
 class LEVADA_EXPORT attachment {
  public:
@@ -57,11 +60,26 @@ class LEVADA_EXPORT attachment {
                                               const replay_options& options = {}) const;
   [[nodiscard]] result<levada::replay> replay_all(const replay_options& options = {}) const;
 
+  /// Opens the job of this name, or makes it: a pass over `topic` that goes on where its last checkpoint was
+  /// made. Its file below the store's directory `jobs` is the only one that an attached process writes.
+  ///
+  /// Fails with `job_in_use` where it runs already, with `inequivalent` where it reads something else, and
+  /// with what `replay` fails with.
+  [[nodiscard]] result<job> open_job(std::string_view name, std::string_view topic,
+                                     const job_options& options = {}) const;
+  /// The same over all topics, in the order in which their records were committed.
+  [[nodiscard]] result<job> open_job_all(std::string_view name, const job_options& options = {}) const;
+  /// As `bus::jobs` and `bus::remove_job`.
+  [[nodiscard]] result<std::vector<job_info>> jobs() const;
+  [[nodiscard]] result<void> remove_job(std::string_view name) const;
+
   /// The process that owns the store now, or nothing.
   [[nodiscard]] std::optional<int> owner_pid() const;
 
  private:
   class impl;
+  [[nodiscard]] result<job> open_job_of(std::string_view name, const std::string* topic,
+                                        const job_options& options) const;
   explicit attachment(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

@@ -157,6 +157,16 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<std::vector<exchange_info>> exchanges() const;
   [[nodiscard]] result<std::vector<queue_info>> queues() const;
   [[nodiscard]] result<std::vector<binding_info>> bindings() const;
+  /// The jobs of other processes, with what they have noted: how far each has come, and how far it lags.
+  /// Fails with `damaged` where a job's file cannot be read, and names it. None in memory.
+  [[nodiscard]] result<std::vector<job_info>> jobs() const;
+
+  /// The other processes that hold a snapshot of the store at this moment; what dead ones held is let go of.
+  /// With background maintenance this is done each second as well, and the logger told of who died, is
+  /// stopped, or holds on. None in memory.
+  [[nodiscard]] result<std::vector<reader_info>> readers() const;
+  /// Forgets a job's checkpoint. Fails with `unknown_job`, and with `job_in_use` while it runs.
+  [[nodiscard]] result<void> remove_job(std::string_view name);
 
  private:
   class impl;

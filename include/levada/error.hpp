@@ -89,9 +89,15 @@ enum class errc : int {
   /// The member overstayed a rebalance and was removed from its group; join anew.
   fenced = 53,
   /// Records that were to be read have been removed: by retention, or because their topic was told to.
-  /// Reading
-  /// goes on with what is still there.
+  /// Reading goes on with what is still there.
   overtaken = 54,
+  /// The store was taken back to a checkpoint, to before records that had been read: they may never have been
+  /// (Kafka's LOG_TRUNCATION).
+  log_truncated = 55,
+  /// A job of this name runs already, in the process that the message names.
+  job_in_use = 56,
+  /// No job has this name.
+  unknown_job = 57,
 
   /// An exclusive queue belongs to another connection (AMQP's RESOURCE_LOCKED).
   resource_locked = 60,

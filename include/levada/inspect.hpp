@@ -84,6 +84,50 @@ struct binding_info {
   std::string key;
 };
 
+struct job_partition_info {
+  topic_partition where;
+  /// The offset that it reads next if it is opened anew: that of its last checkpoint.
+  offset next;
+  /// The log's end.
+  offset end;
+  /// Records between the two.
+  std::uint64_t lag = 0;
+};
+
+/// A job of another process, as of its last checkpoint.
+struct job_info {
+  std::string name;
+  /// The process that runs it now; nothing where none does.
+  std::optional<int> pid;
+  /// Whether that process is stopped, by a signal or a debugger.
+  bool stopped = false;
+  /// When the checkpoint was made, by the clock of the job.
+  timestamp time;
+  /// The store's epoch then; if it has grown since, what the job read may have been lost.
+  std::uint32_t epoch = 0;
+  /// Sorted; topics that have been deleted are left out.
+  std::vector<job_partition_info> partitions;
+};
+
+enum class reader_state : std::uint8_t {
+  running,
+  /// Stopped by a signal or a debugger: what it holds, it holds until it goes on or dies.
+  stopped,
+  /// It has died, and what it held has just been let go of.
+  gone,
+};
+
+/// Another process that holds a snapshot of the store at this moment. Pages that commits have freed since
+/// cannot be used again while it does, so the main file grows. It never makes anybody wait.
+struct reader_info {
+  int pid = 0;
+  /// The job that it runs, if it does.
+  std::string job = {};
+  reader_state state = reader_state::running;
+  /// For how long, as far as it has been watched: each second in a bus with background maintenance.
+  std::chrono::milliseconds held_for{0};
+};
+
 /// Whether a bus can be written to.
 struct bus_health {
   /// False once a commit or a checkpoint has failed in flight: reads go on, writes are refused until the

@@ -10,6 +10,7 @@
 #include <levada/consumer.hpp>
 #include <levada/error.hpp>
 #include <levada/inspect.hpp>
+#include <levada/job.hpp>
 #include <levada/options.hpp>
 #include <levada/producer.hpp>
 #include <levada/queue.hpp>

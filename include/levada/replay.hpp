@@ -38,6 +38,7 @@ class LEVADA_EXPORT replay {
  private:
   friend class bus;
   friend class attachment;
+  friend class job;
   class impl;
   explicit replay(std::unique_ptr<impl> self) noexcept;
   std::unique_ptr<impl> impl_;

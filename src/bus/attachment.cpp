@@ -9,7 +9,9 @@
 #include <optional>
 #include <utility>
 
+#include "bus/job_impl.hpp"
 #include "bus/listing.hpp"
+#include "bus/names.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/segment_set.hpp"
 #include "log/journal_index.hpp"
@@ -21,6 +23,13 @@ namespace {
 
 /// Segments that are kept open: who looks in from outside mostly goes through a log once.
 constexpr std::size_t segments_open_max = 4;
+
+// So that no snapshot is held for more than about a millisecond:
+
+/// Rows that are looked at in one transaction.
+constexpr std::uint64_t slice_rows = 1024;
+/// Bytes that are copied in one transaction.
+constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -66,7 +75,18 @@ class attachment::impl {
     });
   }
 
+  /// The epoch as of the last refreshing, and where logs ended when the earlier ones were over.
+  [[nodiscard]] std::uint32_t epoch() {
+    const std::lock_guard guard{mutex_};
+    return epoch_;
+  }
+  [[nodiscard]] std::vector<storage::epoch_entry> epochs() {
+    const std::lock_guard guard{mutex_};
+    return epochs_;
+  }
+
   [[nodiscard]] const storage::main_environment& main() const noexcept { return store_.main; }
+  [[nodiscard]] const std::filesystem::path& jobs() const noexcept { return store_.jobs; }
   [[nodiscard]] storage::signal_page& signal() noexcept { return store_.signal; }
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
 
@@ -75,28 +95,42 @@ class attachment::impl {
   /// hold any more are then known to be in segments.
   result<std::uint64_t> refresh_locked() {
     if (seen_transaction_ == store_.main.env().last_transaction()) return next_sequence_;
+    for (bool more = true; more;) {
+      auto slice = refresh_some();
+      if (!slice) return slice.error();
+      more = *slice;
+    }
+    return next_sequence_;
+  }
+  /// Takes in some more; false when nothing is left.
+  result<bool> refresh_some() {
     auto journal = log::journal_reader::open(store_.main);
     if (!journal) return journal.error();
     auto entry = storage::read_store_entry(journal->snapshot(), store_.main.tables());
     if (!entry) return entry.error();
+    epoch_ = entry->epoch;
     if (seen_layout_ != entry->layout) {
       if (auto known = learn_layout(journal->snapshot()); !known) return known.error();
       seen_layout_ = entry->layout;
     }
-    auto extent = log::index_journal(*journal, std::max(next_sequence_, entry->sealed + 1),
-                                     [&](std::uint32_t id) -> std::optional<log::log_state*> {
-                                       const auto found = logs_.find(id);
-                                       if (found != logs_.end()) return found->second.get();
-                                       return id < entry->next_id ? std::optional<log::log_state*>{nullptr}
-                                                                  : std::nullopt;
-                                     });
+    auto extent = log::index_journal(
+        *journal, std::max(next_sequence_, entry->sealed + 1),
+        [&](std::uint32_t id) -> std::optional<log::log_state*> {
+          const auto found = logs_.find(id);
+          if (found != logs_.end()) return found->second.get();
+          return id < entry->next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
+        },
+        slice_rows);
     if (!extent) {
       return error{extent.error().code(),
                    fmt::format("read store '{}': {}", directory_.string(), extent.error().message())};
     }
     next_sequence_ = extent->next_sequence;
+    auto last = journal->last_sequence();
+    if (!last) return last.error();
+    if (next_sequence_ <= *last) return true;
     seen_transaction_ = journal->snapshot().id();
-    return next_sequence_;
+    return false;
   }
 
   /// Takes in which logs and segments there are.
@@ -123,6 +157,7 @@ class attachment::impl {
       const std::lock_guard guard{log.mutex()};
       log.set_begins(entry.begins);
     }
+    epochs_ = std::move(catalog->epochs);
     return {};
   }
 
@@ -133,6 +168,8 @@ class attachment::impl {
   std::uint64_t next_sequence_ = 1;
   std::optional<std::uint64_t> seen_transaction_;
   std::optional<std::uint64_t> seen_layout_;
+  std::uint32_t epoch_ = 0;
+  std::vector<storage::epoch_entry> epochs_;
   segment_set segments_;
 };
 
@@ -169,6 +206,7 @@ class attached_replay_source final : public replay_source {
     return {};
   }
   clock& time() noexcept override { return *clock_; }
+  [[nodiscard]] std::size_t slice_bytes_max() const noexcept override { return slice_bytes; }
 
  private:
   std::shared_ptr<Attachment> store_;
@@ -236,6 +274,49 @@ result<replay> attachment::replay_all(const replay_options& options) const {
                                  options);
   if (!made) return made.error();
   return levada::replay{std::move(*made)};
+}
+
+result<job> attachment::open_job_of(std::string_view name, const std::string* topic,
+                                    const job_options& options) const {
+  if (auto fit = check_name("open job", "job", name); !fit) return fit.error();
+  std::shared_ptr<const log::log_state> log;
+  if (topic != nullptr) {
+    auto found = impl_->find(*topic);
+    if (!found) return found.error();
+    log = std::move(*found);
+  } else if (auto known = impl_->refresh(); !known) {
+    return known.error();
+  }
+  auto file = storage::job_file::claim(impl_->jobs(), name);
+  if (!file) return file.error();
+  auto made = job::impl::make({std::make_shared<attached_replay_source<impl>>(impl_, std::move(log)),
+                               [store = impl_] { return store->epoch(); }, impl_->epochs()},
+                              std::move(*file), std::string{name},
+                              topic != nullptr ? std::optional{*topic} : std::nullopt, options);
+  if (!made) return made.error();
+  return job{std::move(*made)};
+}
+
+result<job> attachment::open_job(std::string_view name, std::string_view topic,
+                                 const job_options& options) const {
+  const std::string of{topic};
+  return open_job_of(name, &of, options);
+}
+
+result<job> attachment::open_job_all(std::string_view name, const job_options& options) const {
+  return open_job_of(name, nullptr, options);
+}
+
+result<std::vector<job_info>> attachment::jobs() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  auto stored = storage::stored_jobs(impl_->jobs());
+  if (!stored) return stored.error();
+  return all->jobs(*stored);
+}
+
+result<void> attachment::remove_job(std::string_view name) const {
+  return storage::remove_job(impl_->jobs(), name);
 }
 
 std::optional<int> attachment::owner_pid() const {

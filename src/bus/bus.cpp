@@ -16,6 +16,7 @@
 #include "bus/retention.hpp"
 #include "bus/topic_impl.hpp"
 #include "log/record_codec.hpp"
+#include "storage/job_file.hpp"
 #include "storage/store_copy.hpp"
 
 namespace levada {
@@ -544,6 +545,26 @@ result<std::vector<binding_info>> bus::bindings() const {
   auto all = impl_->list();
   if (!all) return all.error();
   return all->bindings();
+}
+
+result<std::vector<job_info>> bus::jobs() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  if (impl_->owner->in_memory()) return std::vector<job_info>{};
+  auto stored = storage::stored_jobs(impl_->owner->jobs_directory());
+  if (!stored) return stored.error();
+  return all->jobs(*stored);
+}
+
+result<std::vector<reader_info>> bus::readers() const {
+  return impl_->owner->watch().look();
+}
+
+result<void> bus::remove_job(std::string_view name) {
+  if (auto entered = impl_->owner->enter("remove job"); !entered) return entered.error();
+  if (impl_->owner->in_memory())
+    return error{errc::unknown_job, fmt::format("remove job '{}': a bus in memory has none", name)};
+  return storage::remove_job(impl_->owner->jobs_directory(), name);
 }
 
 }  // namespace levada

@@ -71,6 +71,12 @@ const char* sentence(errc e) noexcept {
       return "the partition is not assigned to this member";
     case errc::overtaken:
       return "records that were to be read have been removed";
+    case errc::log_truncated:
+      return "the store was taken back to before what had been read";
+    case errc::job_in_use:
+      return "the job runs already";
+    case errc::unknown_job:
+      return "no job has this name";
     case errc::fenced:
       return "the member was removed from its group";
     case errc::resource_locked:

@@ -7,7 +7,9 @@
 
 #include "bus/policies.hpp"
 #include "group/offset_table.hpp"
+#include "log/record_codec.hpp"
 #include "queue/queue_blocks.hpp"
+#include "storage/process_state.hpp"
 
 namespace levada {
 namespace {
@@ -139,6 +141,32 @@ std::vector<binding_info> listing::bindings() const {
   std::sort(all.begin(), all.end(), [](const binding_info& a, const binding_info& b) {
     return std::tie(a.exchange, a.queue, a.key) < std::tie(b.exchange, b.queue, b.key);
   });
+  return all;
+}
+
+std::vector<job_info> listing::jobs(const std::vector<storage::stored_job>& stored) const {
+  std::vector<job_info> all;
+  for (const auto& job : stored) {
+    job_info info{
+        job.last.name,  job.pid, job.pid && storage::is_stopped(*job.pid), log::to_time(job.last.time),
+        job.last.epoch, {}};
+    for (const auto& position : job.last.logs) {
+      const auto* const log = find_log(position.id);
+      if (log == nullptr || log->name != position.topic) continue;
+      for (std::uint32_t p = 0; p < std::min<std::size_t>(log->partitions, position.next.size()); ++p) {
+        const std::uint64_t end = end_of_(log->id, p);
+        // What lies before the log's beginning is no longer there to be read.
+        const std::uint64_t from = std::max(position.next[p], begin_of(*log, p).value());
+        info.partitions.push_back({{log->name, partition_id{p}},
+                                   offset{position.next[p]},
+                                   offset{end},
+                                   end > from ? end - from : 0});
+      }
+    }
+    std::sort(info.partitions.begin(), info.partitions.end(),
+              [](const auto& a, const auto& b) { return a.where < b.where; });
+    all.push_back(std::move(info));
+  }
   return all;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "storage/catalog.hpp"
+#include "storage/job_file.hpp"
 
 #include <levada/inspect.hpp>
 
@@ -27,6 +28,7 @@ class listing {
   [[nodiscard]] std::vector<exchange_info> exchanges() const;
   [[nodiscard]] std::vector<queue_info> queues() const;
   [[nodiscard]] std::vector<binding_info> bindings() const;
+  [[nodiscard]] std::vector<job_info> jobs(const std::vector<storage::stored_job>& stored) const;
 
  private:
   struct offset_entry {

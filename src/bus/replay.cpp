@@ -14,8 +14,9 @@ namespace levada {
 
 result<std::unique_ptr<replay::impl>> replay::impl::make(std::shared_ptr<replay_source> source,
                                                          std::optional<std::string> topic,
-                                                         const replay_options& options) {
-  std::unique_ptr<impl> self{new impl{std::move(source), std::move(topic), options}};
+                                                         const replay_options& options,
+                                                         std::optional<pass_positions> resume) {
+  std::unique_ptr<impl> self{new impl{std::move(source), std::move(topic), options, std::move(resume)}};
   if (auto started = self->start(); !started) return started.error();
   return self;
 }
@@ -93,6 +94,12 @@ result<void> replay::impl::place_begin(log::log_reader& reader, part& p, std::ui
   const std::uint64_t begin = p.log->begin(partition);
   const std::uint64_t end = p.log->end(partition);
   next = begin;
+  if (resume_) {
+    if (const auto saved = resume_->find(p.log->id()); saved != resume_->end()) {
+      next = std::min(saved->second.at(partition), end);
+    }
+    return {};
+  }
   if (std::holds_alternative<from_latest>(options_.from)) next = end;
   if (const auto* const time = std::get_if<timestamp>(&options_.from)) {
     auto found = reader.find_time(*p.log, partition, time->time_since_epoch().count());
@@ -167,7 +174,7 @@ result<record_batch> replay::impl::step(std::uint64_t until) {
     return e;
   }
   sync_logs();
-  log::batch_builder batch{{.bytes = options_.bytes_max}};
+  log::batch_builder batch{{.bytes = std::min(options_.bytes_max, source_->slice_bytes_max())}};
   auto done = source_->read([&](log::log_reader& reader) -> result<void> {
     reader.verify(options_.verify);
     return options_.partition ? read_one(reader, batch) : reader.read_pass(pass_, until, batch);

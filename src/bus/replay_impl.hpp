@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,26 +36,38 @@ class replay_source {
   /// Opens a snapshot for the time of one call of `read`.
   using read_function = std::function<result<void>(log::log_reader&)>;
   [[nodiscard]] virtual result<void> read(const read_function& function) = 0;
+  /// Most bytes that are copied while a snapshot is held.
+  [[nodiscard]] virtual std::size_t slice_bytes_max() const noexcept { return SIZE_MAX; }
   /// Waits until something has been committed since `refresh` returned `seen`, or until the deadline; may
   /// return early.
   [[nodiscard]] virtual result<void> wait(std::uint64_t seen, clock::steady_time deadline) = 0;
   [[nodiscard]] virtual clock& time() noexcept = 0;
 };
 
+/// Where an earlier pass over the same logs ended: by log id, the offsets that are read next by partition. A
+/// log that is not among them is read from its beginning.
+using pass_positions = std::map<std::uint32_t, std::vector<std::uint64_t>>;
+
 class replay::impl {
  public:
-  /// Of one log, or, without a name, of all that the source has.
-  [[nodiscard]] static result<std::unique_ptr<impl>> make(std::shared_ptr<replay_source> source,
-                                                          std::optional<std::string> topic,
-                                                          const replay_options& options);
+  /// Of one log, or, without a name, of all that the source has. `resume` goes before `options.from`.
+  [[nodiscard]] static result<std::unique_ptr<impl>> make(
+      std::shared_ptr<replay_source> source, std::optional<std::string> topic, const replay_options& options,
+      std::optional<pass_positions> resume = std::nullopt);
   [[nodiscard]] result<record_batch> next(std::chrono::milliseconds timeout);
   [[nodiscard]] bool ended() const noexcept;
+  using part = log::log_pass::part;
+  /// How far it has come: behind everything that `next` has told of, and maybe further.
+  [[nodiscard]] const std::vector<part>& parts() const noexcept { return pass_.parts; }
 
  private:
-  using part = log::log_pass::part;
-
-  impl(std::shared_ptr<replay_source> source, std::optional<std::string> topic, const replay_options& options)
-      : source_{std::move(source)}, topic_{std::move(topic)}, options_{options}, pace_{options.pace} {}
+  impl(std::shared_ptr<replay_source> source, std::optional<std::string> topic, const replay_options& options,
+       std::optional<pass_positions> resume)
+      : source_{std::move(source)},
+        topic_{std::move(topic)},
+        options_{options},
+        resume_{std::move(resume)},
+        pace_{options.pace} {}
 
   [[nodiscard]] error refusal(errc code, const std::string& why) const;
   [[nodiscard]] result<void> check();
@@ -71,6 +84,7 @@ class replay::impl {
   std::shared_ptr<replay_source> source_;
   std::optional<std::string> topic_;
   replay_options options_;
+  std::optional<pass_positions> resume_;
   replay_source::log_list logs_;
   std::uint64_t logs_version_ = 0;
   log::log_pass pass_;

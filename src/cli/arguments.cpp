@@ -40,6 +40,10 @@ constexpr const char* topics_footer =
 hold it back, "compacted" where only the latest record of a key is sure to stay. "create time" follows where
 publishers give the time, "lz4" or "zstd" where sealed records are compressed.)";
 
+constexpr const char* jobs_footer =
+    R"(PROCESS is empty where no process runs the job now, and followed by "stopped" where a signal has stopped it.
+NEXT is the offset that the job reads next, as of its last checkpoint.)";
+
 constexpr const char* tail_footer =
     R"(FROM is one of
   earliest              the oldest record (the default without -f)
@@ -174,6 +178,9 @@ class command_line {
     add_list("exchanges", "List exchanges", subject::exchanges, "Only this exchange");
     add_list("bindings", "List bindings of queues to exchanges", subject::bindings,
              "Only those of this exchange");
+    add_list("jobs", "List attached jobs: process, last checkpoint, and lag by partition", subject::jobs,
+             "Only this job")
+        ->footer(jobs_footer);
     add_check();
     add_copy("backup", "Copy a store, also one that is in use", "Where to", false)->footer(backup_footer);
     add_copy("restore", "Make a store from a backup", "Where from", true)->footer(restore_footer);

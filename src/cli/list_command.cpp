@@ -9,6 +9,7 @@
 #include "cli/output.hpp"
 #include "cli/requests.hpp"
 #include "cli/table.hpp"
+#include "cli/time_text.hpp"
 #include "cli/topic_table.hpp"
 
 #include <levada/attachment.hpp>
@@ -75,6 +76,25 @@ table to_table(const std::vector<binding_info>& bindings) {
   return t;
 }
 
+/// One row a partition; a job that has none has a row without.
+table to_table(const std::vector<job_info>& jobs) {
+  table t{{"job", "process", "checkpoint", "epoch", "topic", "partition", "next", "end", "lag"}, {}};
+  for (const auto& job : jobs) {
+    table::cell process;
+    if (job.pid) process = fmt::format("{}{}", *job.pid, job.stopped ? " stopped" : "");
+    const auto add = [&](table::cell topic, table::cell partition, table::cell next, table::cell end,
+                         table::cell lag) {
+      t.rows.push_back({job.name, process, to_rfc3339(job.time), std::uint64_t{job.epoch}, std::move(topic),
+                        std::move(partition), std::move(next), std::move(end), std::move(lag)});
+    };
+    for (const auto& p : job.partitions) {
+      add(p.where.topic, std::uint64_t{p.where.partition.value()}, p.next.value(), p.end.value(), p.lag);
+    }
+    if (job.partitions.empty()) add({}, {}, {}, {}, {});
+  }
+  return t;
+}
+
 /// Keeps what has the name that was asked for, if one was.
 template <class Info>
 result<std::vector<Info>> select(result<std::vector<Info>> listed, const list_request& request,
@@ -119,6 +139,8 @@ result<table> list(const attachment& store, const list_request& request) {
       return to_table(select(store.exchanges(), request, "exchange", errc::unknown_exchange));
     case subject::bindings:
       return to_table(select_bindings(store, request));
+    case subject::jobs:
+      return to_table(select(store.jobs(), request, "job", errc::unknown_job));
   }
   return error{errc::invalid_argument, "list: unknown subject"};
 }

@@ -12,9 +12,9 @@
 
 namespace levada::cli {
 
-/// What `levada topics`, `groups`, `queues`, `exchanges` and `bindings` are asked for.
+/// What `levada topics`, `groups`, `queues`, `exchanges`, `bindings` and `jobs` are asked for.
 struct list_request {
-  enum class subject { topics, groups, queues, exchanges, bindings };
+  enum class subject { topics, groups, queues, exchanges, bindings, jobs };
 
   subject what = subject::topics;
   std::filesystem::path directory;

@@ -8,12 +8,13 @@
 namespace levada::log {
 
 result<journal_extent> index_journal(journal_reader& journal, std::uint64_t first,
-                                     const find_log_function& find) {
+                                     const find_log_function& find, std::uint64_t rows_max) {
   journal_extent extent{.next_sequence = first};
   std::optional<error> damage;
   std::optional<std::uint32_t> previous;  // neighbours mostly share their log
   log_state* log = nullptr;
   auto walked = journal.for_each_row(first, [&](const storage::row_view& row) {
+    if (rows_max-- == 0) return false;
     const auto& header = row.header;
     if (previous != header.log) {
       const auto found = find(header.log);

@@ -19,8 +19,10 @@ struct journal_extent {
 using find_log_function = std::function<std::optional<log_state*>(std::uint32_t)>;
 
 /// Notes the journal's rows from `first` on in the logs that `find` returns; rows of deleted logs are passed
-/// over. Looks at headers only, and fails with `damaged` where offsets are not dense or a log never was.
+/// over. Looks at headers only, and fails with `damaged` where offsets are not dense or a log never was. Ends
+/// after `rows_max` rows at the latest.
 [[nodiscard]] result<journal_extent> index_journal(journal_reader& journal, std::uint64_t first,
-                                                   const find_log_function& find);
+                                                   const find_log_function& find,
+                                                   std::uint64_t rows_max = UINT64_MAX);
 
 }  // namespace levada::log

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 
 #include "storage/errors.hpp"
@@ -79,6 +81,22 @@ int environment::clear_dead_readers() noexcept {
   int dead = 0;
   mdb_reader_check(env_.get(), &dead);
   return dead;
+}
+
+std::vector<environment::reader> environment::readers() const {
+  std::vector<reader> found;
+  // A headline, then a line for each slot: pid, thread, and the transaction or "-".
+  mdb_reader_list(
+      env_.get(),
+      [](const char* line, void* to) {
+        int pid = 0;
+        std::uint64_t transaction = 0;
+        if (std::sscanf(line, "%d %*x %" SCNu64, &pid, &transaction) == 2)
+          static_cast<std::vector<reader>*>(to)->push_back({pid, transaction});
+        return 0;
+      },
+      &found);
+  return found;
 }
 
 result<void> environment::sync() {

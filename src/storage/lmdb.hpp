@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include <levada/error.hpp>
 
@@ -81,6 +82,13 @@ class environment {
 
   /// Frees reader slots of processes that died; returns how many.
   int clear_dead_readers() noexcept;
+  /// The snapshots that are held now, by this process and others.
+  struct reader {
+    int pid = 0;
+    std::uint64_t transaction = 0;
+    bool operator==(const reader&) const = default;
+  };
+  [[nodiscard]] std::vector<reader> readers() const;
   /// Flushes the data file.
   [[nodiscard]] result<void> sync();
   /// Whether the data file has no room to grow by a few MiB: full file system, or the process's limit on file

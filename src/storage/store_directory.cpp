@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* signal_name = "signal";
-constexpr const char* directories[] = {main_directory_name, segments_directory_name, "jobs"};
+constexpr const char* directories[] = {main_directory_name, segments_directory_name, jobs_directory_name};
 
 result<void> sync_path(const fs::path& path, int flags) {
   const unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
@@ -223,6 +223,17 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
                                      {.map_bytes = options.map_bytes, .no_sync = options.checkpointed},
                                      *restored ? std::nullopt : lock->clean_transaction());
   if (!main) return main.error();
+  if (*restored) {
+    // Who has LMDB's lock file open goes on from where the store was, not from where it is.
+    auto snapshot = read_transaction::begin(main->env());
+    if (!snapshot) return snapshot.error();
+    if (snapshot->id() != main->env().last_transaction()) {
+      return error{errc::store_in_use,
+                   fmt::format("open store '{}': it goes back to a checkpoint, and a process that attached "
+                               "before the system went down has it open; end that process first",
+                               directory.string())};
+    }
+  }
   owned_store store{std::move(*lock), std::move(*signal), std::move(*main),
                     directory / segments_directory_name};
   store.restored = *restored;
@@ -275,7 +286,7 @@ result<attached_store> attach_store(const fs::path& directory, const attaching_o
                                      {.map_bytes = options.map_bytes, .read_only = true});
   if (!main) return main.error();
   return attached_store{std::move(*claim), std::move(*signal), std::move(*main),
-                        directory / segments_directory_name};
+                        directory / segments_directory_name, directory / jobs_directory_name};
 }
 
 }  // namespace levada::storage

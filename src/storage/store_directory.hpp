@@ -22,6 +22,9 @@ inline constexpr const char* main_directory_name = "main";
 /// That of its segments.
 inline constexpr const char* segments_directory_name = "segments";
 
+/// That of the checkpoints of attached jobs.
+inline constexpr const char* jobs_directory_name = "jobs";
+
 /// Makes a new store at `directory`, where there must be nothing, or an empty directory. `fill` makes the
 /// main environment in the directory that it is given, below which that of the segments is there already; it
 /// returns whether the store is to be. Made in a temporary sibling directory, synced and renamed, so a crash
@@ -49,6 +52,7 @@ struct attached_store {
   signal_page signal;
   main_environment main;
   std::filesystem::path segments;
+  std::filesystem::path jobs;
 };
 
 struct store_options {

@@ -44,6 +44,9 @@ constexpr std::pair<errc, int> published[] = {
     {errc::not_assigned, 52},
     {errc::fenced, 53},
     {errc::overtaken, 54},
+    {errc::log_truncated, 55},
+    {errc::job_in_use, 56},
+    {errc::unknown_job, 57},
     {errc::resource_locked, 60},
     {errc::unknown_delivery, 61},
 };

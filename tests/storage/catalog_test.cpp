@@ -97,6 +97,8 @@ const segment_entry some_segment{.id = 6,
                                  .parts = {{1, 0, 400, 900, 450, 50'000, 1'001, 1'233, 1'700'000'000'000'004},
                                            {1, 2, 17, 18, 1, 100, 1'234, 1'234, -1}}};
 
+const storage::epoch_entry some_epoch{.number = 3, .logs = {{1, {17, 4}}, {2, {}}}};
+
 class Catalog : public main_fixture {
  protected:
   Catalog() : txn_{write()} {}
@@ -113,6 +115,7 @@ class Catalog : public main_fixture {
     put(some_queue);
     put(some_binding);
     put(some_segment);
+    put(some_epoch);
   }
   void put_raw(std::uint64_t key, storage::bytes value) {
     ok(storage::put_chunked(txn_, tables().catalog, key, value));
@@ -143,6 +146,12 @@ TEST_F(Catalog, ComesBackWithAllKindsOfEntries) {
   EXPECT_EQ(plain(all.queues), plain(std::vector{some_queue}));
   EXPECT_EQ(plain(all.bindings), plain(std::vector{some_binding}));
   EXPECT_EQ(plain(all.segments), plain(std::vector{some_segment}));
+  ASSERT_EQ(all.epochs.size(), 1U);
+  EXPECT_EQ(all.epochs[0].number, some_epoch.number);
+  ASSERT_EQ(all.epochs[0].logs.size(), 2U);
+  EXPECT_EQ(all.epochs[0].logs[0].id, 1U);
+  EXPECT_EQ(all.epochs[0].logs[0].ends, some_epoch.logs[0].ends);
+  EXPECT_TRUE(all.epochs[0].logs[1].ends.empty());
 }
 
 // Keys are kind and id, then the number of the chunk; values are size, checksum and a Cap'n Proto message.
@@ -210,6 +219,14 @@ TEST_F(Catalog, IsStoredByteForByteAsPinned) {
        "0000000000000000010000000200000011000000000000001200000000000000"
        "01000000000000006400000000000000d204000000000000d204000000000000"
        "ffffffffffffffff0000000000000000"},
+      // where logs ended when an epoch began
+      {"00000007000000030000000000000000",
+       "5000000000000000"  // size
+       "3fcc291fe66c3b6e"  // checksum
+       "0000000009000000"  // segments of the message: one, its words
+       "0000000000000100010000002700000008000000010001000100000000000000"
+       "0900000015000000020000000000000009000000050000001100000000000000"
+       "0400000000000000"},
   };
   const auto found = entries();
   ASSERT_EQ(found.size(), std::size(golden));
@@ -310,7 +327,7 @@ TEST_F(Catalog, RefusesANewerFormatBeforeItUnderstandsAnythingElse) {
 TEST_F(Catalog, IsDamagedByAnEntryOfAnUnknownKind) {
   put_all();
   const auto store = messages().at(0);
-  for (const std::uint32_t kind : {7U, 8U, 0x8000'0000U, 0xffff'ffffU}) {
+  for (const std::uint32_t kind : {8U, 9U, 0x8000'0000U, 0xffff'ffffU}) {
     const std::uint64_t key = (std::uint64_t{kind} << 32) | 1;
     put_raw(key, store);
     EXPECT_THAT(stored(), fails_with(errc::damaged)) << kind;
