@@ -11,6 +11,8 @@ class suite;
 void ask_durable_publish(suite& s);
 /// What is left of LMDB's rate when many records share a commit, from one thread and from eight?
 void ask_grouped_publish(suite& s);
+/// What is left of LMDB's rate where commits are not flushed, and checkpoints make them durable?
+void ask_checkpointed_publish(suite& s);
 /// How fast does a consumer group read, beside a cursor over the same rows?
 void ask_consume(suite& s);
 /// How fast is a pass over a whole topic, beside a cursor over the same rows?
@@ -28,5 +30,9 @@ void ask_cost_with_size(suite& s);
 void ask_topic_deletion(suite& s);
 /// How much disk does a topic take whose size is limited?
 void ask_retention_space(suite& s);
+/// Would a preallocated write-ahead file make synced commits cheaper?
+void ask_write_ahead_file(suite& s);
+/// Would very large commits be cheaper if they went straight into a segment?
+void ask_large_commits(suite& s);
 
 }  // namespace levada::bench

@@ -2,12 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace levada::bench {
@@ -23,6 +28,16 @@ std::uint64_t blocks_of(const std::filesystem::path& path) {
   struct stat file {};
   if (::lstat(path.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) return 0;
   return static_cast<std::uint64_t>(file.st_blocks) * block_bytes;
+}
+
+/// What the kernel could give to new pages without taking them from programs.
+std::uint64_t memory_available() {
+  constexpr std::string_view wanted = "MemAvailable:";
+  std::ifstream info{"/proc/meminfo"};
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with(wanted)) return std::stoull(line.substr(wanted.size())) * 1024;
+  }
+  throw std::runtime_error{"/proc/meminfo has no MemAvailable"};
 }
 
 }  // namespace
@@ -50,6 +65,21 @@ void require_space(const std::filesystem::path& directory, std::uint64_t bytes) 
   throw std::runtime_error{fmt::format("needs {:.1f} GB on the disk, which has {:.1f} GB to spare",
                                        static_cast<double>(bytes) / 1e9,
                                        static_cast<double>(available) / 1e9)};
+}
+
+std::string lack_of_memory(std::uint64_t bytes) {
+  struct statfs info {};
+  if (::statfs(memory_directory.c_str(), &info) != 0 ||
+      static_cast<unsigned long>(info.f_type) != TMPFS_MAGIC) {
+    return fmt::format("there is no tmpfs at {}", memory_directory.string());
+  }
+  // What tmpfs has room for may be more than what memory has.
+  const std::uint64_t room = std::uint64_t{info.f_bavail} * static_cast<std::uint64_t>(info.f_bsize);
+  const std::uint64_t available = std::min(room, memory_available());
+  if (available >= bytes) return {};
+  return fmt::format("needs {:.1f} GB of memory at {}, where {:.1f} GB are to spare",
+                     static_cast<double>(bytes) / 1e9, memory_directory.string(),
+                     static_cast<double>(available) / 1e9);
 }
 
 raw_file::raw_file(const std::filesystem::path& file, std::size_t chunk_bytes)

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace levada::bench {
@@ -18,6 +19,12 @@ namespace levada::bench {
 
 /// Throws std::runtime_error unless the disk of `directory` has `bytes` to spare.
 void require_space(const std::filesystem::path& directory, std::uint64_t bytes);
+
+/// Where stores are made that are to lie in memory.
+inline const std::filesystem::path memory_directory = "/dev/shm";
+
+/// Why `bytes` cannot lie in memory; empty where they can.
+[[nodiscard]] std::string lack_of_memory(std::uint64_t bytes);
 
 /// A plain file that grows by writes, each flushed: the disk's own rate. Nothing is allocated ahead. Throws
 /// std::system_error.

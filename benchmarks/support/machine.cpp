@@ -76,7 +76,9 @@ std::string describe_machine(const std::filesystem::path& directory) {
       "levada {}.{}.{}, {}, {} build{}\n"
       "{}, {} cores, load {:.2f}; {} {}; file system {}\n"
       "{}\n"
-      "Durability: sync on both sides (every commit is flushed before it returns).\n",
+      "Durability: sync on both sides (every commit is flushed before it returns), but where a line says\n"
+      "checkpointed: there raw LMDB never flushes (MDB_NOSYNC), and both stores lie in memory, at "
+      "/dev/shm.\n",
       LEVADA_VERSION_MAJOR, LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH, compiler(), LEVADA_BENCH_BUILD_TYPE,
 #ifdef NDEBUG
       "",

@@ -76,20 +76,26 @@ journal_content count_journal(const std::filesystem::path& directory) {
   return content;
 }
 
-raw_journal::raw_journal(const std::filesystem::path& directory) {
+std::span<const std::byte> prepared_rows(std::size_t row_bytes) {
+  const std::vector<std::byte>& bytes = prepared_bytes();
+  return std::span{bytes}.first(bytes.size() / row_bytes * row_bytes);
+}
+
+raw_journal::raw_journal(const std::filesystem::path& directory, flushing how) {
+  const unsigned flags = MDB_NOTLS | (how == flushing::none ? MDB_NOSYNC | MDB_NOMETASYNC : 0U);
   MDB_env* env = nullptr;
   check(mdb_env_create(&env), "create environment");
   env_.reset(env);
   check(mdb_env_set_mapsize(env, bus_options{}.map_bytes_max), "set map size");
   check(mdb_env_set_maxdbs(env, 1), "set number of tables");
-  check(mdb_env_open(env, directory.c_str(), MDB_NOTLS, 0600), "open environment");
+  check(mdb_env_open(env, directory.c_str(), flags, 0600), "open environment");
   transaction txn = begin(env, 0);
   check(mdb_dbi_open(txn.get(), "journal", MDB_CREATE, &journal_), "make table");
   check(mdb_txn_commit(txn.release()), "commit");
 }
 
 void raw_journal::append(std::size_t rows, std::size_t row_bytes) {
-  const std::vector<std::byte>& prepared = prepared_bytes();
+  const std::span<const std::byte> prepared = prepared_rows(row_bytes);
   const std::size_t distinct = prepared.size() / row_bytes;
   transaction txn = begin(env_.get(), 0);
   {
@@ -103,6 +109,26 @@ void raw_journal::append(std::size_t rows, std::size_t row_bytes) {
     }
   }
   check(mdb_txn_commit(txn.release()), "commit");
+}
+
+void raw_journal::prune() {
+  constexpr std::size_t bytes_max = std::size_t{3} << 19;
+  int code = 0;
+  while (code == 0) {
+    transaction txn = begin(env_.get(), 0);
+    {
+      const cursor at = open_cursor(txn, journal_);
+      MDB_val key{};
+      MDB_val value{};
+      for (std::size_t bytes = 0; bytes < bytes_max; bytes += value.mv_size) {
+        code = mdb_cursor_get(at.get(), &key, &value, MDB_FIRST);
+        if (code != 0) break;
+        check(mdb_cursor_del(at.get(), 0), "erase row");
+      }
+    }
+    check(mdb_txn_commit(txn.release()), "commit");
+  }
+  if (code != MDB_NOTFOUND) check(code, "prune rows");
 }
 
 std::uint64_t raw_journal::scan() const {

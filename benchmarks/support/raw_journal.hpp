@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 
 namespace levada::bench {
 
@@ -32,19 +33,29 @@ struct journal_content {
 /// Counts the table "journal" of the LMDB environment in `directory`, which must not be open in this process.
 [[nodiscard]] journal_content count_journal(const std::filesystem::path& directory);
 
+/// Rows of `row_bytes` bytes, one after the other, as many as there are different ones: what `append` copies,
+/// again from the first one where they do not suffice.
+[[nodiscard]] std::span<const std::byte> prepared_rows(std::size_t row_bytes);
+
+/// Whether a commit returns when it is durable, or when the kernel has it.
+enum class flushing : bool { none, each_commit };
+
 /// An LMDB environment with levada's flags and map size and one named table, "journal", keyed by big-endian
 /// sequence numbers and written with MDB_APPEND. Throws std::runtime_error. One thread at a time.
 class raw_journal {
  public:
   /// Makes it in a new directory.
-  explicit raw_journal(const std::filesystem::path& directory);
+  explicit raw_journal(const std::filesystem::path& directory, flushing how = flushing::each_commit);
 
   /// Appends `rows` rows of `row_bytes` bytes each in one transaction and commits it. They are copied from a
   /// prepared buffer: what preparing them costs is levada's to pay.
   void append(std::size_t rows, std::size_t row_bytes);
+  /// Erases all rows, a few at a time as levada does, so that later ones find their pages free.
+  void prune();
   /// Reads every row in one transaction and adds up all 8-byte words of it: a scan that does not look at the
   /// bytes would measure nothing.
   [[nodiscard]] std::uint64_t scan() const;
+  [[nodiscard]] MDB_env* env() const noexcept { return env_.get(); }
 
  private:
   struct closer {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace levada::bench {
@@ -16,8 +17,9 @@ std::filesystem::path made(std::filesystem::path directory) {
 }
 
 /// Sealing is measured where it is asked for.
-bus_options unsealed() {
+bus_options unsealed(const decltype(bus_options::durability)& durability) {
   bus_options o;
+  o.durability = durability;
   o.maintenance = maintenance_mode::on_call;
   o.journal_bytes_seal = o.journal_bytes_max = std::numeric_limits<std::size_t>::max();
   return o;
@@ -34,11 +36,14 @@ std::string_view value_of(std::size_t i) noexcept {
   return values[i % values.size()];
 }
 
-stores::stores(const std::filesystem::path& directory, std::uint32_t partitions)
+stores::stores(const std::filesystem::path& directory, std::uint32_t partitions,
+               decltype(bus_options::durability) durability)
     : directory_{directory},
-      bus_{bus::open(directory / "levada", unsealed()).value()},
+      durability_{durability},
+      bus_{bus::open(directory / "levada", unsealed(durability_)).value()},
       topic_{bus_->declare_topic("measured", {.partitions = partitions}).value()},
-      raw_{std::in_place, made(directory / "raw")} {}
+      raw_{std::in_place, made(directory / "raw"),
+           std::holds_alternative<checkpointed>(durability_) ? flushing::none : flushing::each_commit} {}
 
 void stores::fill(std::size_t records) {
   publish_batch batch = topic_->make_batch();
@@ -52,7 +57,7 @@ void stores::fill(std::size_t records) {
 void stores::seal() {
   topic_.reset();
   bus_->close().value();
-  bus_options o = unsealed();
+  bus_options o = unsealed(durability_);
   o.journal_bytes_seal = 0;
   bus_.emplace(bus::open(directory_ / "levada", o).value());
   bus_->maintain().value();

@@ -26,8 +26,9 @@ inline constexpr std::size_t records_per_group = 8192;
 class stores {
  public:
   /// Makes both in an empty directory. Nothing is sealed unless `seal` is called, so that both sides hold the
-  /// same rows.
-  stores(const std::filesystem::path& directory, std::uint32_t partitions);
+  /// same rows. Beside a levada in `checkpointed` mode raw LMDB does not flush at all.
+  stores(const std::filesystem::path& directory, std::uint32_t partitions,
+         decltype(bus_options::durability) durability = synced{});
 
   [[nodiscard]] levada::bus& bus() noexcept { return *bus_; }
   [[nodiscard]] const levada::topic& topic() const noexcept { return *topic_; }
@@ -45,6 +46,7 @@ class stores {
 
  private:
   std::filesystem::path directory_;
+  decltype(bus_options::durability) durability_;
   std::optional<levada::bus> bus_;
   std::optional<levada::topic> topic_;
   std::optional<raw_journal> raw_;

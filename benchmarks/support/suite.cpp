@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "support/disk.hpp"
 #include "support/scratch_directory.hpp"
 
 namespace levada::bench {
@@ -55,11 +56,15 @@ class inquiry {
 
   [[nodiscard]] const question& asked() const noexcept { return asked_; }
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
+  /// Why it is not asked here; empty where it is.
+  [[nodiscard]] const std::string& skipped() const noexcept { return skipped_; }
   [[nodiscard]] std::optional<double> commits() const noexcept { return commits_; }
 
   void repeat(benchmark::State& state) {
     try {
       stop_if_asked();
+      if (asked_.memory_bytes && !pair_ && skipped_.empty()) skipped_ = lack_of_memory(*asked_.memory_bytes);
+      if (!skipped_.empty()) return state.SkipWithError(skipped_.c_str());
       if (!failure_.empty()) throw std::runtime_error{failure_};
       set_up();
       measure(state);
@@ -75,7 +80,7 @@ class inquiry {
  private:
   void set_up() {
     if (pair_) return;
-    scratch_ = std::make_unique<scratch_directory>(directory_);
+    scratch_ = std::make_unique<scratch_directory>(asked_.memory_bytes ? memory_directory : directory_);
     pair_ = asked_.make(scratch_->path());
     pair_->levada_half();
     pair_->raw_half();
@@ -114,6 +119,7 @@ class inquiry {
   std::unique_ptr<pair> pair_;
   std::optional<double> commits_;
   std::string failure_;
+  std::string skipped_;
 };
 
 /// A study while it is made. It prints what it finds; its figures become counters.
@@ -191,8 +197,10 @@ class table : public benchmark::BenchmarkReporter {
       if (run.run_type == Run::RT_Aggregate) aggregates[run.aggregate_name] = &run.counters;
     }
     // The repetitions come first, by themselves; a failed question has nothing after them.
-    if (!answered.failure().empty() && aggregates.empty()) {
-      fmt::print("{:<44} FAILED: {}\n", answered.asked().text, answered.failure());
+    if (!answered.skipped().empty()) {
+      if (aggregates.empty()) fmt::print("{:<49} SKIPPED: {}\n", answered.asked().text, answered.skipped());
+    } else if (!answered.failure().empty() && aggregates.empty()) {
+      fmt::print("{:<49} FAILED: {}\n", answered.asked().text, answered.failure());
     } else if (answered.failure().empty() && aggregates.contains("median")) {
       print_line(answered.asked(), answered, *aggregates["median"], *aggregates["min"], *aggregates["max"]);
     }
@@ -217,7 +225,7 @@ class table : public benchmark::BenchmarkReporter {
  private:
   void print_heading() {
     if (std::exchange(has_heading_, true)) return;
-    fmt::print("\n{:<44} {:>12} {:>12} {:>6} {:>13}  {:<17} {}\n", "records of 100 bytes", "levada",
+    fmt::print("\n{:<49} {:>12} {:>12} {:>6} {:>13}  {:<17} {}\n", "records of 100 bytes", "levada",
                "raw LMDB", "ratio", "(min - max)", "target", "met");
   }
 
@@ -232,7 +240,7 @@ class table : public benchmark::BenchmarkReporter {
       ++targets_;
       if (yes) ++met_;
     }
-    fmt::print("{:<44} {:>12} {:>12} {:>6.2f} {:>13}  {:<17} {}\n", q.text, with_unit(rate),
+    fmt::print("{:<49} {:>12} {:>12} {:>6.2f} {:>13}  {:<17} {}\n", q.text, with_unit(rate),
                with_unit(median.at("raw/s")), ratio,
                fmt::format("({:.2f} - {:.2f})", double{min.at("ratio")}, double{max.at("ratio")}),
                target_text(q), met);

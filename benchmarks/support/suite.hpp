@@ -44,6 +44,9 @@ struct question {
   std::optional<double> ratio_target = std::nullopt;
   /// Records per second to be reached besides.
   std::optional<double> rate_target = std::nullopt;
+  /// The stores lie in memory, on the tmpfs at /dev/shm; the question is skipped, and that is said, where
+  /// this many bytes are not to spare there. None: on the disk.
+  std::optional<std::uint64_t> memory_bytes = std::nullopt;
   /// Makes stores in an empty directory and fills them as needed.
   std::function<std::unique_ptr<pair>(const std::filesystem::path&)> make;
 };

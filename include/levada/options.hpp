@@ -66,8 +66,8 @@ struct bus_options {
   /// are read without copying and deleted as a whole. Default: 64 MiB.
   std::size_t journal_bytes_seal = std::size_t{64} << 20;
   /// Bytes of rows in the journal at which publishers wait until it has been sealed; it bounds the size of
-  /// the main file. Default: 256 MiB. At least `journal_bytes_seal`.
-  std::size_t journal_bytes_max = std::size_t{256} << 20;
+  /// the main file. Default: 128 MiB. At least `journal_bytes_seal`.
+  std::size_t journal_bytes_max = std::size_t{128} << 20;
   /// Bytes of rows from which on a topic gets segments of its own; others share them. Default: 4 MiB.
   std::size_t segment_bytes_min = std::size_t{4} << 20;
   /// What is certain when a call returns. May differ from opening to opening. An in-memory bus keeps nothing
@@ -94,8 +94,8 @@ struct bus_options {
 struct retention_policy {
   /// Records that are older go. At least 1 ms.
   std::optional<std::chrono::milliseconds> age = std::nullopt;
-  /// Of all partitions together, at least this many bytes stay; what is older goes, a segment at a time.
-  /// Counts what is sealed: the journal holds up to `bus_options::journal_bytes_max` more. At least 1.
+  /// Of all partitions together, at least this many bytes stay, the journal's rows included; what is older
+  /// goes, a segment at a time, once it is sealed. At least 1.
   std::optional<std::uint64_t> bytes = std::nullopt;
   /// Of all partitions together, at least this many records stay; what is older goes, a segment at a time. At
   /// least 1.

@@ -67,20 +67,32 @@ result<void> checkpointer::run() {
   const std::uint64_t bytes = bytes_.load();
   saving_ = first_unsafe_.exchange(none);
   pin_intent pinning{store_};
-  if (auto pinned = owner_.run(*access, "checkpoint", pinning); !pinned) return pinned;
+  if (auto pinned = owner_.run(*access, "checkpoint", pinning); !pinned) {
+    not_saved();
+    return pinned;
+  }
+  dropped_.insert(dropped_.end(), pinning.dropped().begin(), pinning.dropped().end());
   if (auto durable = store_.make_durable(owner_.main()); !durable) {
-    owner_.fail(durable.error());
+    // Without room nothing is lost but time: the last checkpoint stands, and the next one may find some.
+    if (durable.error() != errc::disk_full) owner_.fail(durable.error());
+    not_saved();
     return durable;
   }
   saving_ = none;
   last_time_ = pinning.time();
   bytes_ -= bytes;
-  for (const auto& file : pinning.dropped()) {
+  for (const auto& file : std::exchange(dropped_, {})) {
     // One that cannot be deleted now is removed by the next opening.
     std::error_code ignored;
     std::filesystem::remove(file, ignored);
   }
   return {};
+}
+
+/// What was to be saved still is, since as long ago.
+void checkpointer::not_saved() noexcept {
+  if (const std::int64_t first = saving_.load(); first != none) first_unsafe_ = first;
+  saving_ = none;
 }
 
 result<void> checkpointer::finish() {

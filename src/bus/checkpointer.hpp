@@ -52,12 +52,14 @@ class checkpointer {
  private:
   class pin_intent;
   [[nodiscard]] clock::steady_time due() const noexcept;
+  void not_saved() noexcept;
 
   core& owner_;
   storage::checkpointing& store_;
   const checkpointed mode_;
 
-  std::mutex running_;  // held by whoever makes a checkpoint
+  std::mutex running_;                          // held by whoever makes a checkpoint; guards `dropped_`
+  std::vector<std::filesystem::path> dropped_;  // that only the last durable checkpoint may name
   std::atomic<std::int64_t> last_time_{0};
   std::atomic<std::uint64_t> bytes_{0};  // written since, about
   static constexpr std::int64_t none = INT64_MIN;

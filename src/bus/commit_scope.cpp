@@ -48,6 +48,7 @@ result<std::uint64_t> commit_scope::append(topic_slot& topic, log::row_encoder& 
       base += count;
     }
   }
+  topic.staged_bytes += rows.bytes();
   rows_appended_ += rows.rows();
   bytes_appended_ += rows.bytes();
   topic.staged_ends[rows.partition()] = base;
@@ -96,7 +97,10 @@ result<void> commit_scope::write_staged() {
 }
 
 void commit_scope::forget() noexcept {
-  for (topic_slot* const topic : topics_) topic->staged_ends.clear();
+  for (topic_slot* const topic : topics_) {
+    topic->staged_ends.clear();
+    topic->staged_bytes = 0;
+  }
   for (queue_slot* const queue : queues_) {
     queue->staged_row.reset();
     queue->staged_entries.clear();
@@ -114,6 +118,7 @@ void commit_scope::publish() {
       topic.state.add_row(row.sequence, row.partition, row.base_offset, row.count, row.time_last);
     }
   }
+  for (topic_slot* const topic : topics_) topic->state.add_journal_bytes(topic->staged_bytes);
   if (rows_appended_ > 0) core_.next_sequence_.fetch_add(rows_appended_, std::memory_order_release);
   const std::uint64_t before = core_.journal_bytes_.fetch_add(bytes_appended_, std::memory_order_acq_rel);
   const std::uint64_t after = before + bytes_appended_;

@@ -23,6 +23,7 @@
 #include "bus/segment_set.hpp"
 #include "bus/slots.hpp"
 #include "bus/wake_list.hpp"
+#include "log/sealer.hpp"
 #include "storage/catalog.hpp"
 #include "storage/codec.hpp"
 #include "storage/store_directory.hpp"
@@ -138,9 +139,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void remove_topic(std::uint32_t id);
   void remove_binding(std::uint32_t id);
   /// Takes over what has been sealed; `files` as for `segment_set::add`.
-  void add_sealed(const std::vector<storage::segment_entry>& segments,
-                  const std::vector<std::shared_ptr<const storage::segment_file>>& files,
-                  std::uint64_t sequence_last, std::uint64_t bytes);
+  void add_sealed(const log::sealed_prefix& sealed,
+                  const std::vector<std::shared_ptr<const storage::segment_file>>& files);
   /// Takes over what has been written anew; `files` as for `segment_set::add`.
   void replace_segments(const std::vector<std::uint32_t>& old,
                         const std::vector<storage::segment_entry>& segments,

@@ -102,15 +102,18 @@ void core::add(const storage::binding_entry& entry) {
   bindings_.push_back(entry);
 }
 
-void core::add_sealed(const std::vector<storage::segment_entry>& segments,
-                      const std::vector<std::shared_ptr<const storage::segment_file>>& files,
-                      std::uint64_t sequence_last, std::uint64_t bytes) {
+void core::add_sealed(const log::sealed_prefix& sealed,
+                      const std::vector<std::shared_ptr<const storage::segment_file>>& files) {
   std::vector<log::log_state*> logs;
-  for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
-  segments_.add(segments, files, sequence_last, logs);
-  for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
-  sealed_ = sequence_last;
-  journal_bytes_ -= bytes;
+  for (const auto& [id, topic] : topics_by_id_) {
+    logs.push_back(&topic->state);
+    if (const auto bytes = sealed.log_bytes.find(id); bytes != sealed.log_bytes.end())
+      topic->state.drop_journal_bytes(bytes->second);
+  }
+  segments_.add(sealed.segments, files, sealed.sequence_last, logs);
+  for (const auto& segment : sealed.segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  sealed_ = sealed.sequence_last;
+  journal_bytes_ -= sealed.bytes;
 }
 
 void core::replace_segments(const std::vector<std::uint32_t>& old,

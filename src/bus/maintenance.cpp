@@ -29,6 +29,9 @@ constexpr std::uint64_t looks_in_an_age = 8;
 constexpr std::chrono::milliseconds look_min{1'000};
 constexpr std::chrono::milliseconds look_max{60'000};
 
+/// For how many times as long as a file's removal took others are left in peace.
+constexpr int pause_factor = 9;
+
 /// Puts new segments in the place of the journal's rows.
 class seal_intent final : public intent {
  public:
@@ -46,9 +49,7 @@ class seal_intent final : public intent {
     ++scope.store().layout;
     return {};
   }
-  void applied(commit_scope& scope) noexcept override {
-    scope.owner().add_sealed(sealed_.segments, files_, sealed_.sequence_last, sealed_.bytes);
-  }
+  void applied(commit_scope& scope) noexcept override { scope.owner().add_sealed(sealed_, files_); }
   [[nodiscard]] bool alone() const noexcept override { return true; }
 
  private:
@@ -160,9 +161,15 @@ result<void> maintenance::retain() {
 void maintenance::remove_dropped() {
   if (owner_.has_checkpoints()) return;  // its checkpoint may still name them
   for (const auto& file : owner_.take_dropped()) {
+    if (owner_.in_memory()) continue;
+    const auto begun = std::chrono::steady_clock::now();
     // One that cannot be deleted now is removed by the next opening.
     std::error_code ignored;
-    if (!owner_.in_memory()) std::filesystem::remove(file, ignored);
+    std::filesystem::remove(file, ignored);
+    // While a large file's blocks are given back, flushes wait for the file system's own journal: one after
+    // the other would stop publishers for as long as all of them take.
+    if (owner_.options().maintenance == maintenance_mode::background)
+      worker_.pause(pause_factor * (std::chrono::steady_clock::now() - begun));
   }
 }
 
@@ -191,10 +198,14 @@ result<void> maintenance::run() {
   const std::lock_guard guard{working_};
   // Also where the rest cannot be done: it is tried again when it is due again.
   looked_ = owner_.time().steady();
-  if (auto done = seal(); !done) return done;
+  auto sealed = seal();
+  // Where there is no room for it, retention may make some.
+  const bool full = !sealed && sealed.error() == errc::disk_full;
+  if (!sealed && !full) return sealed;
   if (auto done = retain(); !done) return done;
+  if (full) sealed = seal();
   if (auto done = prune(); !done) return done;
-  return rewrite();
+  return sealed ? rewrite() : sealed;
 }
 
 /// When retention by age is to be looked at again.
@@ -224,11 +235,12 @@ result<void> maintenance::wait_for_room() {
   const auto room = [this] { return owner_.journal_bytes() < owner_.options().journal_bytes_max; };
   while (!room()) {
     if (owner_.options().maintenance == maintenance_mode::on_call) {
-      if (auto done = run(); !done) return done;
+      // What fails behind sealing is no matter here.
+      if (auto done = run(); !done && !room()) return done;
       continue;
     }
     wake();
-    if (auto ran = worker_.wait_for_run(room); !ran) return ran;
+    if (auto ran = worker_.wait_for_run(room); !ran && !room()) return ran;
   }
   return {};
 }

@@ -82,16 +82,19 @@ struct log_picture {
   beginnings begins;
   std::vector<storage::segment_entry::part> parts;  // in the order of their rows
   std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
 
   explicit log_picture(const log::log_state& log) {
     const std::shared_lock guard{log.mutex()};
     policy = log.policy();
+    bytes = log.journal_bytes();
     for (std::uint32_t p = 0; p < log.partitions(); ++p) {
       begins.push_back(log.begin(p));
       std::uint64_t journal_begin = log.begin(p);
       for (const auto& part : log.sealed(p)) {
         parts.push_back(part.where);
         records += records_of(part.where);
+        bytes += part.where.bytes;
         journal_begin = std::max(journal_begin, part.where.end_offset);
       }
       records += log.end(p) - journal_begin;
@@ -111,16 +114,14 @@ struct log_picture {
 
 /// What the limits on bytes and records leave.
 void give_up_parts(log_picture& log) {
-  std::uint64_t bytes = 0;
-  for (const auto& part : log.parts) bytes += part.bytes;
   for (const auto& part : log.parts) {
     const bool too_many_bytes =
-        log.policy.retention_bytes > 0 && bytes - part.bytes >= log.policy.retention_bytes;
+        log.policy.retention_bytes > 0 && log.bytes - part.bytes >= log.policy.retention_bytes;
     const std::uint64_t records = log.records_of(part);
     const bool too_many_records =
         log.policy.retention_records > 0 && log.records >= log.policy.retention_records + records;
     if (!too_many_bytes && !too_many_records) return;
-    bytes -= part.bytes;
+    log.bytes -= part.bytes;
     log.records -= records;
     auto& begin = log.begins[part.partition];
     begin = std::max(begin, part.end_offset);

@@ -39,6 +39,7 @@ struct topic_slot {
   // The committing thread alone:
   storage::log_entry entry;                    // as stored
   std::vector<std::uint64_t> staged_ends;      // empty when nothing is staged
+  std::uint64_t staged_bytes = 0;              // of rows
   std::unique_ptr<routing::matcher> bindings;  // of an exchange
 };
 

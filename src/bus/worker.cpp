@@ -70,6 +70,11 @@ result<void> worker::wait_for_run(const std::function<bool()>& enough) {
   return {};
 }
 
+void worker::pause(std::chrono::nanoseconds length) {
+  std::unique_lock lock{mutex_};
+  changed_.wait_for(lock, length, [this] { return stopping_.load(); });
+}
+
 void worker::stop() {
   std::unique_ptr<std::thread> thread;
   {

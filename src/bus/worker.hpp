@@ -46,6 +46,9 @@ class worker {
   /// Ends the thread, if there is one, waits for it, and wakes who waits for a run. It does not start again.
   void stop();
   [[nodiscard]] bool stopping() const noexcept { return stopping_; }
+  /// Sleeps so long by the system's clock, whatever the bus's is, or until it is stopped: for what has to do
+  /// with the disk, not with records.
+  void pause(std::chrono::nanoseconds length);
   /// In a forked child, where the thread does not exist, and may have left any lock held.
   void abandon() noexcept;
 

@@ -5,6 +5,22 @@
 
 namespace levada::log {
 
+std::optional<batch_builder::piece> batch_builder::choose(std::span<const std::byte> records,
+                                                          std::uint64_t count, std::uint64_t skip,
+                                                          std::uint64_t most) const noexcept {
+  const std::uint64_t wanted = std::min<std::uint64_t>(most, room());
+  const auto begin = size_of_records(records, skip);
+  const auto end = skip + wanted < count ? size_of_records(records, skip + wanted) : records.size();
+  if (!begin || !end || *begin >= *end) return std::nullopt;
+  piece chosen{static_cast<std::uint32_t>(wanted), *begin, *end - *begin};
+  if (content_->records > 0 || chosen.size <= most_.bytes) return chosen;
+  const auto within = records_within(records.subspan(chosen.begin, chosen.size), wanted, most_.bytes);
+  if (!within) return std::nullopt;
+  chosen.count = static_cast<std::uint32_t>(within->count);
+  chosen.size = within->bytes;
+  return chosen;
+}
+
 std::byte* batch_builder::allocate(std::size_t size) {
   const std::size_t words = (size + 7) / 8;
   if (used_ + words > capacity_) {

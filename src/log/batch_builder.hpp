@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "log/record_codec.hpp"
@@ -30,6 +32,18 @@ class batch_builder {
     return content_->records == 0 || bytes_ + size <= most_.bytes;
   }
   [[nodiscard]] std::size_t records() const noexcept { return content_->records; }
+  /// A part of consecutive encoded records.
+  struct piece {
+    std::uint32_t count = 0;
+    std::size_t begin = 0;  // in bytes
+    std::size_t size = 0;   // in bytes
+  };
+  /// Which records of a row, that has `count`, are to be added next: those from the `skip`-th on, at most
+  /// `most`, and not more than the builder has room for; `fits` tells whether it has room for all of these
+  /// bytes. An empty builder takes as many as fit, and at least one. Nothing where the records cannot be told
+  /// apart. Precondition: `skip < count`, `most > 0` and the builder is not full.
+  [[nodiscard]] std::optional<piece> choose(std::span<const std::byte> records, std::uint64_t count,
+                                            std::uint64_t skip, std::uint64_t most) const noexcept;
   /// Sets how many records it may hold in the end.
   void limit_records(std::size_t most) noexcept { most_.records = most; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }

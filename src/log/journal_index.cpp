@@ -30,8 +30,11 @@ result<journal_extent> index_journal(journal_reader& journal, std::uint64_t firs
     // What publishers say is no time of the bus, also in logs that have been deleted.
     if (log != nullptr && !log->create_time())
       extent.time_last = std::max(extent.time_last, header.time_last);
-    extent.bytes += sizeof header + header.records_size;
-    if (header.count == 0 || log == nullptr) return true;
+    const std::uint64_t bytes = sizeof header + header.records_size;
+    extent.bytes += bytes;
+    if (log == nullptr) return true;
+    log->add_journal_bytes(bytes);
+    if (header.count == 0) return true;
     const std::lock_guard guard{log->mutex()};
     // Before the log's beginning, which is what is known of its end until a row goes beyond it, rows may
     // start anywhere: those before them may be gone.

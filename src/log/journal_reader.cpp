@@ -106,12 +106,10 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, s
     return damaged_row(log, row_, "wrong checksum");
   }
   const std::uint64_t left = row_.header.count - skip;
-  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>({left, most, out.room()}));
-  const auto begin = size_of_records({place, size}, skip);
-  const auto end = count < left ? size_of_records({place, size}, skip + count) : size;
-  if (!begin || !end || *begin >= *end) return damaged_row(log, row_, "its records cannot be told apart");
+  const auto piece = out.choose({place, size}, row_.header.count, skip, std::min(left, most));
+  if (!piece) return damaged_row(log, row_, "its records cannot be told apart");
   out.add({log.shared_name(), partition_id{row_.header.partition}, offset{row_.header.base_offset + skip},
-           count, to_time(row_.header.time_first), row_.sequence, place + *begin, *end - *begin});
+           piece->count, to_time(row_.header.time_first), row_.sequence, place + piece->begin, piece->size});
   return {};
 }
 
@@ -140,8 +138,8 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
             const std::size_t had = out.records();
             if (auto added = add_row(log, from - base, end - from, out); !added) return added.error();
             const std::size_t added = out.records() - had;
-            if (added == 0) return {};  // no room for it
             from += added;
+            if (from < std::min(beyond, end)) return {};  // no room for it
           }
         }
         if (rows < entry.rows) found = next();

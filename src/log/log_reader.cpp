@@ -29,19 +29,15 @@ result<void> log_reader::check_exists(const log_state& log) {
   return error{errc::unknown_topic, fmt::format("read topic '{}': it has been deleted", log.name())};
 }
 
-result<void> log_reader::count_gone(const log_state& log, const storage::segment_entry::part* part) {
+result<void> log_reader::count_gone(const log_state& log, const storage::segment_entry::part& part) {
   if (auto exists = check_exists(log); !exists) return exists;
   if (++gone_ <= gone_max) {
     if (catch_up_) return catch_up_();
     std::this_thread::yield();
     return {};
   }
-  if (part == nullptr) {
-    return error{errc::damaged, fmt::format("read topic '{}': the file of a segment is missing", log.name())};
-  }
-  return error{errc::damaged,
-               fmt::format("read topic '{}' partition {} offsets {} to {}: their segment's file is missing",
-                           log.name(), part->partition, part->base_offset, part->end_offset - 1)};
+  return damaged_offsets(log, part.partition, part.base_offset, part.end_offset,
+                         "their segment's file is missing");
 }
 
 result<void> log_reader::read_partition(const log_state& log, std::uint32_t partition, std::uint64_t& from,
@@ -62,7 +58,7 @@ result<void> log_reader::read_partition(const log_state& log, std::uint32_t part
       auto read = read_part(log, *part, from, end, out, verify_, behind_damage_);
       if (!read) return read.error();
       if (*read == sealed_outcome::gone) {
-        if (auto again = count_gone(log, &part->where); !again) return again;
+        if (auto again = count_gone(log, part->where); !again) return again;
         continue;
       }
       if (from < std::min(end, part->where.end_offset)) return {};  // no room for more
@@ -120,7 +116,13 @@ result<void> log_reader::read_pass(log_pass& pass, std::uint64_t until, batch_bu
       auto read = pass.sealed->read(pass, sealed_until, out);
       if (!read) return read.error();
       if (*read == sealed_outcome::gone) {
-        if (auto again = count_gone(*pass.parts.front().log, nullptr); !again) return again;
+        const auto& [log, where] = pass.sealed->gone();
+        auto& part = pass.parts[log];
+        auto again = count_gone(*part.log, where);
+        if (!again && again.error() == errc::damaged) {
+          part.next[where.partition] = std::max(part.next[where.partition], where.end_offset);
+        }
+        if (!again) return again;
         continue;
       }
       if (pass.sequence < sealed_until) return {};  // no room for more
@@ -162,7 +164,7 @@ result<std::uint64_t> log_reader::find_time(const log_state& log, std::uint32_t 
     auto found = find_time_in_part(log, *part, time, at);
     if (!found) return found.error();
     if (*found == sealed_outcome::gone) {
-      if (auto again = count_gone(log, &part->where); !again) return again.error();
+      if (auto again = count_gone(log, part->where); !again) return again.error();
       continue;
     }
     if (at < part->where.end_offset) return at;

@@ -55,7 +55,7 @@ class log_reader {
   static constexpr int gone_max = 3;
   [[nodiscard]] static result<void> check_exists(const log_state& log);
   [[nodiscard]] static result<void> check_pass(log_pass& pass);
-  [[nodiscard]] result<void> count_gone(const log_state& log, const storage::segment_entry::part* part);
+  [[nodiscard]] result<void> count_gone(const log_state& log, const storage::segment_entry::part& part);
 
   const storage::main_environment& main_;
   const catch_up_function catch_up_;

@@ -20,8 +20,8 @@
 
 namespace levada::log {
 
-/// A log of the catalogue, as committed. Safe to share: begins and ends are atomic, everything else is read
-/// and changed under `mutex`.
+/// A log of the catalogue, as committed. Safe to share: begins, ends and bytes are atomic, everything else is
+/// read and changed under `mutex`.
 class log_state {
  public:
   /// What belongs to a log for good; the rest of the entry is told by other members.
@@ -65,6 +65,13 @@ class log_state {
     const std::uint64_t end = std::max(base_offset + count, p.begin.load(std::memory_order_relaxed));
     p.end.store(end, std::memory_order_release);
   }
+
+  /// Bytes of the log's rows in the journal that are not sealed yet.
+  [[nodiscard]] std::uint64_t journal_bytes() const noexcept {
+    return journal_bytes_.load(std::memory_order_relaxed);
+  }
+  void add_journal_bytes(std::uint64_t bytes) noexcept { journal_bytes_ += bytes; }
+  void drop_journal_bytes(std::uint64_t bytes) noexcept { journal_bytes_ -= bytes; }
 
   /// Takes over what has been saved of a partition's rows.
   void restore_index(std::uint32_t partition, log_index index, std::uint64_t end) {
@@ -140,7 +147,7 @@ class log_state {
   [[nodiscard]] const storage::log_policy& policy() const noexcept { return policy_; }
   void set_policy(const storage::log_policy& policy) noexcept { policy_ = policy; }
 
-  /// Guards all that follows and that comes before, but for `begin` and `end`.
+  /// Guards all that follows and that comes before, but for what is atomic.
   [[nodiscard]] std::shared_mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] const log_index& index(std::uint32_t partition) const noexcept {
     return partitions_[partition].index;
@@ -167,6 +174,7 @@ class log_state {
   std::uint64_t sealed_through_ = 0;
   storage::log_policy policy_;
   std::vector<std::uint64_t> compacted_;
+  std::atomic<std::uint64_t> journal_bytes_{0};
   std::atomic<bool> deleted_{false};
 };
 

@@ -186,6 +186,20 @@ std::optional<std::size_t> size_of_records(std::span<const std::byte> records, s
   return at;
 }
 
+std::optional<records_prefix> records_within(std::span<const std::byte> records, std::uint64_t count,
+                                             std::size_t bytes_max) noexcept {
+  records_prefix within;
+  while (within.count < count) {
+    const std::size_t used =
+        detail::size_of_record(records.data() + within.bytes, records.size() - within.bytes);
+    if (used == 0) return std::nullopt;
+    if (within.count > 0 && within.bytes + used > bytes_max) break;
+    within.bytes += used;
+    ++within.count;
+  }
+  return within;
+}
+
 std::optional<records_prefix> records_before(std::span<const std::byte> records, std::uint64_t count,
                                              std::int64_t time_first, std::int64_t time) noexcept {
   records_prefix before;

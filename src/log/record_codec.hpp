@@ -74,6 +74,11 @@ struct records_prefix {
 [[nodiscard]] std::optional<records_prefix> records_before(std::span<const std::byte> records,
                                                            std::uint64_t count, std::int64_t time_first,
                                                            std::int64_t time) noexcept;
+/// The records, of `count` in all, that take up to `bytes_max` together, but at least the first one. Nothing
+/// where they cannot be told apart. Precondition: `count > 0`.
+[[nodiscard]] std::optional<records_prefix> records_within(std::span<const std::byte> records,
+                                                           std::uint64_t count,
+                                                           std::size_t bytes_max) noexcept;
 
 /// The time that rows and batches store as microseconds since 1970.
 [[nodiscard]] inline timestamp to_time(std::int64_t microseconds) noexcept {

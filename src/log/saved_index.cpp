@@ -9,7 +9,7 @@
 namespace levada::log {
 namespace {
 
-constexpr std::uint64_t version = 1;
+constexpr std::uint64_t version = 2;
 
 struct header {
   std::uint64_t version;
@@ -26,9 +26,10 @@ struct partition_header {
   std::uint32_t log;
   std::uint32_t partition;
   std::uint64_t end;
-  std::uint64_t entries;  // that follow
+  std::uint64_t log_bytes;  // of the log's rows; 0 but in its first partition
+  std::uint64_t entries;    // that follow
 };
-static_assert(sizeof(partition_header) == 24 && sizeof(log_index::entry) == 32);
+static_assert(sizeof(partition_header) == 32 && sizeof(log_index::entry) == 32);
 
 template <class T>
 void put(std::vector<std::byte>& out, const T& value) {
@@ -73,7 +74,7 @@ std::vector<std::byte> save_index(const std::vector<const log_state*>& logs, con
     const std::shared_lock guard{log->mutex()};
     for (std::uint32_t p = 0; p < log->partitions(); ++p) {
       const log_index& index = log->index(p);
-      put(out, partition_header{log->id(), p, log->end(p), index.size()});
+      put(out, partition_header{log->id(), p, log->end(p), p == 0 ? log->journal_bytes() : 0, index.size()});
       for (std::size_t i = 0; i < index.size(); ++i) put(out, index[i]);
     }
   }
@@ -102,6 +103,7 @@ std::optional<journal_extent> load_index(std::span<const std::byte> saved, const
   for (auto& p : all) {
     const std::lock_guard guard{p.log->mutex()};
     p.log->restore_index(p.head.partition, log_index{std::move(p.entries)}, p.head.end);
+    p.log->add_journal_bytes(p.head.log_bytes);
   }
   return journal_extent{head.next_sequence, head.time_last, head.bytes};
 }

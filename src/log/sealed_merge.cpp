@@ -27,13 +27,16 @@ result<sealed_outcome> sealed_merge::enter_part(log_pass& pass, stream& s) {
     if (!part) return sealed_outcome::done;
     auto reader = part_reader::open(*of.log, *part, verify_);
     if (!reader) {
-      next = part->where.end_offset;
+      if (reader.error() == errc::damaged) next = part->where.end_offset;
       return reader.error();
     }
-    if (!*reader) return sealed_outcome::gone;
+    if (!*reader) {
+      gone_ = {s.log, part->where};
+      return sealed_outcome::gone;
+    }
     auto batch = (*reader)->find(next);
     if (!batch) {
-      next = (*reader)->behind_damage();
+      if (batch.error() == errc::damaged) next = (*reader)->behind_damage();
       return batch.error();
     }
     if (!*batch) {  // nothing is left of it
@@ -66,7 +69,7 @@ result<sealed_outcome> sealed_merge::settle(log_pass& pass, stream& s) {
     }
     auto batch = s.reader->next();
     if (!batch) {
-      next = s.reader->behind_damage();
+      if (batch.error() == errc::damaged) next = s.reader->behind_damage();
       return batch.error();
     }
     if (!*batch) {
@@ -109,21 +112,18 @@ result<bool> sealed_merge::add_run(log_pass& pass, stream& s, batch_builder& out
   const std::uint64_t skip = next > s.run_offset ? next - s.run_offset : 0;
   const std::uint64_t wanted =
       std::min<std::uint64_t>(run.count, of.until[s.partition] - s.run_offset) - skip;
-  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, out.room()));
-  const auto skipped = size_of_records(records, skip);
-  const auto reached = skip + count < run.count ? size_of_records(records, skip + count) : run.size;
-  if (!skipped || !reached || *skipped >= *reached) {
+  const auto piece = out.choose(records, run.count, skip, wanted);
+  if (!piece) {
     const std::uint64_t end = s.run_offset + run.count;
     next = end;
     return damaged_offsets(*of.log, s.partition, s.run_offset, end, "its records cannot be told apart");
   }
-  const std::size_t size = *reached - *skipped;
-  if (!out.fits(size)) return false;
+  if (!out.fits(piece->size)) return false;
   out.keep(s.batch.owner);
-  out.add({of.log->shared_name(), partition_id{s.partition}, offset{s.run_offset + skip}, count,
-           to_time(run.time_first), run.sequence, s.run_data + *skipped, size});
-  next = s.run_offset + skip + count;
-  return count == wanted;
+  out.add({of.log->shared_name(), partition_id{s.partition}, offset{s.run_offset + skip}, piece->count,
+           to_time(run.time_first), run.sequence, s.run_data + piece->begin, piece->size});
+  next = s.run_offset + skip + piece->count;
+  return piece->count == wanted;
 }
 
 result<sealed_outcome> sealed_merge::read(log_pass& pass, std::uint64_t until, batch_builder& out) {

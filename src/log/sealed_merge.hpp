@@ -25,6 +25,14 @@ class sealed_merge {
   /// Fails with `damaged`, naming the offsets that cannot be read; the positions are behind them then.
   [[nodiscard]] result<sealed_outcome> read(log_pass& pass, std::uint64_t until, batch_builder& out);
 
+  /// A part of a segment, and the place in the pass of the log that it belongs to.
+  struct part_of_log {
+    std::size_t log = 0;
+    storage::segment_entry::part where;
+  };
+  /// What the last outcome `gone` was about.
+  [[nodiscard]] const part_of_log& gone() const noexcept { return gone_; }
+
  private:
   /// The pass over one partition.
   struct stream {
@@ -50,6 +58,7 @@ class sealed_merge {
 
   bool verify_;
   bool started_ = false;
+  part_of_log gone_;
   /// What was sealed when the streams were opened: one that ended may go on behind it.
   std::uint64_t started_until_ = 0;
   std::vector<stream> streams_;

@@ -127,20 +127,17 @@ result<bool> add_batch(const log_state& log, const opened_batch& batch, std::uin
     if (out.full()) return false;
     const std::uint64_t skip = from > base ? from - base : 0;
     const std::uint64_t wanted = std::min<std::uint64_t>(run.count, until - base) - skip;
-    const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, out.room()));
-    const auto skipped = size_of_records(records, skip);
-    const auto reached = skip + count < run.count ? size_of_records(records, skip + count) : run.size;
-    if (!skipped || !reached || *skipped >= *reached) {
+    const auto piece = out.choose(records, run.count, skip, wanted);
+    if (!piece) {
       return damaged_offsets(log, key.partition, key.base_offset, batch.view.header.end_offset,
                              "its records cannot be told apart");
     }
-    const std::size_t size = *reached - *skipped;
-    if (!out.fits(size)) return false;
+    if (!out.fits(piece->size)) return false;
     out.keep(batch.owner);
-    out.add({log.shared_name(), partition_id{key.partition}, offset{base + skip}, count,
-             to_time(run.time_first), run.sequence, records.data() + *skipped, size});
-    from = base + skip + count;
-    if (count < wanted) return false;
+    out.add({log.shared_name(), partition_id{key.partition}, offset{base + skip}, piece->count,
+             to_time(run.time_first), run.sequence, records.data() + piece->begin, piece->size});
+    from = base + skip + piece->count;
+    if (piece->count < wanted) return false;
   }
   from = std::max(from, std::min(batch.view.header.end_offset, until));
   return true;

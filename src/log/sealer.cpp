@@ -64,7 +64,7 @@ class sealing {
     if (auto written = write(); !written) return written.error();
     auto entries = segments_->finish();
     if (!entries) return entries.error();
-    return sealed_prefix{std::move(*entries), last_, bytes_};
+    return sealed_prefix{std::move(*entries), last_, bytes_, std::move(sealed_bytes_)};
   }
 
  private:
@@ -93,6 +93,7 @@ class sealing {
 
   result<void> write_row(const storage::row_view& row) {
     const auto& header = row.header;
+    sealed_bytes_[header.log] += sizeof header + row.records.size();
     const auto damaged = [&](const char* what) {
       return error{errc::damaged,
                    fmt::format("seal journal row {} (log {} partition {} offset {}): {}", row.sequence,
@@ -151,7 +152,8 @@ class sealing {
   const seal_request& request_;
   std::uint64_t last_ = 0;
   std::uint64_t bytes_ = 0;
-  std::map<std::uint32_t, std::uint64_t> log_bytes_;
+  std::map<std::uint32_t, std::uint64_t> log_bytes_;     // of what was asked for
+  std::map<std::uint32_t, std::uint64_t> sealed_bytes_;  // of what is sealed
   std::optional<new_segments> segments_;  // in the group of a log its own, in that of 0 shared ones
   std::vector<std::byte> large_;          // a continued record under way
   storage::row_header large_header_{};

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -34,8 +35,9 @@ struct sealed_prefix {
   std::vector<storage::segment_entry> segments;
   /// The last row that was sealed: before the last one asked for where a record goes on behind it.
   std::uint64_t sequence_last = 0;
-  /// Bytes of the rows.
+  /// Bytes of the rows, and of those of each log.
   std::uint64_t bytes = 0;
+  std::map<std::uint32_t, std::uint64_t> log_bytes;
 };
 
 /// Writes the segments. Reads the journal in short transactions, so that writers can go on. A failure leaves

@@ -40,7 +40,10 @@ result<void> checkpointing::pin(const main_environment& main, std::int64_t time)
 result<void> checkpointing::make_durable(main_environment& main) {
   const checkpoint& what = pins_.back().what;
   if (what.transaction == durable_transaction_ && pins_.size() == 1) return {};
-  if (auto synced = main.env().sync(); !synced) return synced;
+  if (auto synced = main.env().sync(); !synced) {
+    // Whatever the reason was, pages that were to be flushed may be lost.
+    return error{errc::io_error, synced.error().message()};
+  }
   if (auto written = file_.write(what); !written) return written;
   durable_transaction_ = what.transaction;
   pins_.erase(pins_.begin(), pins_.end() - 1);

@@ -1,16 +1,22 @@
 #include "storage/lmdb.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 #include "storage/errors.hpp"
+#include "storage/file_io.hpp"
+#include "storage/unique_fd.hpp"
 
 namespace levada::storage {
 namespace {
@@ -18,6 +24,30 @@ namespace {
 constexpr unsigned readers_max = 1024;
 constexpr unsigned tables_max = 16;
 constexpr mdb_mode_t file_mode = 0600;
+
+/// A slot for each reader, and two of the same size for what writers share.
+constexpr std::uint64_t lock_file_bytes = std::uint64_t{64} * (readers_max + 2);
+
+/// Takes the room of LMDB's lock file; returns an errno value. LMDB writes to a mapping of it, and where a
+/// page of that finds no room, the process gets SIGBUS.
+int reserve_lock_file(const std::filesystem::path& file) {
+  const unique_fd fd{::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, file_mode)};
+  if (!fd) return 0;  // LMDB may do without, or tells why not
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return errno;
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  constexpr std::uint64_t block_bytes = 512;
+  if (size >= lock_file_bytes && static_cast<std::uint64_t>(info.st_blocks) * block_bytes >= size) return 0;
+  int failed = 0;
+  do {
+    failed = ::fallocate(fd.get(), 0, 0, static_cast<off_t>(std::max(size, lock_file_bytes)));
+  } while (failed != 0 && errno == EINTR);
+  if (failed == 0) return 0;
+  if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+  if (size >= lock_file_bytes) return 0;
+  const std::vector<std::byte> zeros(static_cast<std::size_t>(lock_file_bytes - size));
+  return write_at(fd.get(), size, zeros.data(), zeros.size());
+}
 
 }  // namespace
 
@@ -62,6 +92,9 @@ result<void> environment::let_go_of_pages(std::size_t touched_max) {
 
 result<environment> environment::open(const std::filesystem::path& path, const environment_options& options) {
   const auto fail = [&](int code) { return lmdb_error(code, fmt::format("open '{}'", path.string())); };
+  if (!options.single_file) {
+    if (const int rc = reserve_lock_file(path / "lock.mdb"); rc != 0) return fail(rc);
+  }
   MDB_env* raw = nullptr;
   if (const int rc = mdb_env_create(&raw); rc != 0) return fail(rc);
   environment env;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include "storage/errors.hpp"
 #include "storage/page_check.hpp"
 
@@ -25,9 +27,9 @@ constexpr named_table table_names[] = {
 };
 
 /// LMDB keeps table handles only when the transaction that opened them is committed.
-result<main_tables> open_tables(MDB_env* env, unsigned transaction_flags, unsigned table_flags) {
+result<main_tables> open_tables(const environment& env, unsigned transaction_flags, unsigned table_flags) {
   MDB_txn* txn = nullptr;
-  if (const int rc = mdb_txn_begin(env, nullptr, transaction_flags, &txn); rc != 0) {
+  if (const int rc = mdb_txn_begin(env.get(), nullptr, transaction_flags, &txn); rc != 0) {
     return lmdb_error(rc, "begin transaction on main environment");
   }
   main_tables tables;
@@ -37,7 +39,10 @@ result<main_tables> open_tables(MDB_env* env, unsigned transaction_flags, unsign
       return lmdb_error(rc, fmt::format("open table '{}' of main environment", name));
     }
   }
-  if (const int rc = mdb_txn_commit(txn); rc != 0) return lmdb_error(rc, "open tables of main environment");
+  if (const int rc = mdb_txn_commit(txn); rc != 0) {
+    // LMDB reports a short write as EIO.
+    return lmdb_error(rc == EIO && env.no_room() ? ENOSPC : rc, "open tables of main environment");
+  }
   return tables;
 }
 
@@ -56,7 +61,7 @@ result<main_environment> main_environment::open(const std::filesystem::path& dir
   }
   auto env = environment::open(directory, options);
   if (!env) return env.error();
-  auto tables = open_tables(env->get(), MDB_RDONLY, 0);
+  auto tables = open_tables(*env, MDB_RDONLY, 0);
   if (!tables) return tables.error();
   if (auto located = env->let_go_of_pages(touched_bytes_max); !located) return located.error();
   return main_environment{std::move(*env), *tables};
@@ -66,7 +71,7 @@ result<main_environment> main_environment::create(const std::filesystem::path& d
                                                   const environment_options& options) {
   auto env = environment::open(directory, options);
   if (!env) return env.error();
-  auto tables = open_tables(env->get(), 0, MDB_CREATE);
+  auto tables = open_tables(*env, 0, MDB_CREATE);
   if (!tables) return tables.error();
   if (auto located = env->let_go_of_pages(touched_bytes_max); !located) return located.error();
   return main_environment{std::move(*env), *tables};

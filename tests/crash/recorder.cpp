@@ -351,7 +351,12 @@ LEVADA_FALLOCATE(posix_fallocate64)
 
 int fallocate(int fd, int how, off_t offset, off_t size) {
   static const auto next = real<int (*)(int, int, off_t, off_t)>("fallocate");
-  return call_unknown("fallocate", fd, [&] { return next(fd, how, offset, size); });
+  const auto call = [&] { return next(fd, how, offset, size); };
+  if (how != 0) return call_unknown("fallocate", fd, call);
+  // It takes room, which the simulated disk has without end, and may make the file longer.
+  struct stat before {};
+  if (::fstat(fd, &before) != 0) return call();
+  return call_truncate(fd, std::max(before.st_size, offset + size), call);
 }
 
 ssize_t copy_file_range(int in, off64_t* in_at, int out, off64_t* out_at, size_t size, unsigned flags) {

@@ -70,6 +70,8 @@ TEST_F(Recorder, ReplayedCallsLeaveWhatTheRealOnesLeft) {
   EXPECT_EQ(::writev(fd, parts, 2), 3);
   EXPECT_EQ(::pwritev(fd, parts, 2, 20), 3);
   EXPECT_EQ(::ftruncate(fd, 22), 0);
+  EXPECT_EQ(::fallocate(fd, 0, 0, 30), 0);
+  EXPECT_EQ(::fallocate(fd, 0, 4, 8), 0);
   ::close(fd);
   const int end = open_file("file", O_WRONLY | O_APPEND);
   EXPECT_EQ(::write(end, "end", 3), 3);

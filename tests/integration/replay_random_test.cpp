@@ -17,8 +17,6 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr std::uint64_t no_end = UINT64_MAX;
-/// Small records that were published together are also read together, at most so many bytes.
-constexpr std::size_t row_bytes = 2048;
 
 void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error{what};
@@ -555,8 +553,7 @@ class readers {
     }
     c.passed = at;
     require(record == batch.end(), c.what + ": more came than there is");
-    require(batch.size() <= 1 || bytes <= std::max(c.bytes_max, row_bytes),
-            c.what + ": more bytes than asked for");
+    require(batch.size() <= 1 || bytes <= c.bytes_max, c.what + ": more bytes than asked for");
   }
 
   world& world_;

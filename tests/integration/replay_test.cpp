@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ostream>
 #include <thread>
 
 #include <support/bus_fixture.hpp>
@@ -16,6 +17,11 @@ using ::testing::IsEmpty;
 
 /// What is replayed stands in the journal, or in segments, or in both.
 enum class place { journal, segments, both };
+
+void PrintTo(place where, std::ostream* out) {
+  static constexpr const char* names[] = {"journal", "segments", "both"};
+  *out << names[static_cast<std::size_t>(where)];
+}
 
 class Replaying : public bus_fixture, public ::testing::WithParamInterface<place> {
  protected:

@@ -44,6 +44,40 @@ TEST_F(JournalReader, EndsInTheMiddleOfARowWhenTheBatchIsFull) {
   EXPECT_EQ(from, 3U);
 }
 
+TEST_F(JournalReader, ReturnsNoMoreBytesThanWantedButAtLeastOneRecord) {
+  append(orders_, 0, {"a", "b", std::string(300, 'c'), "d", "e"}, 100);
+  append(orders_, 0, {"f", "g"}, 101);
+  std::uint64_t first = 1;
+  const auto all = read_log(orders_, first, next_sequence());
+  ASSERT_EQ(all.size(), 7U);
+  for (std::size_t bytes = 1; bytes < 500; bytes += 7) {
+    std::vector<seen_record> partition;
+    for (std::uint64_t from = 0; from < 7;) {
+      batch_builder batch{{.bytes = bytes}};
+      ok(reader().read_partition(orders_, 0, from, UINT64_MAX, batch));
+      const std::size_t took = batch.bytes();
+      const auto some = seen(batch.finish());
+      ASSERT_FALSE(some.empty());
+      ASSERT_TRUE(took <= bytes || some.size() == 1) << took << " of " << bytes;
+      partition.insert(partition.end(), some.begin(), some.end());
+      ASSERT_EQ(from, partition.size());
+    }
+    ASSERT_EQ(partition, all);
+    auto pass = pass_from(orders_, 1);
+    std::vector<seen_record> passed;
+    while (passed.size() < 7) {
+      batch_builder batch{{.bytes = bytes}};
+      ok(reader().read_pass(pass, next_sequence(), batch));
+      const std::size_t took = batch.bytes();
+      const auto some = seen(batch.finish());
+      ASSERT_FALSE(some.empty());
+      ASSERT_TRUE(took <= bytes || some.size() == 1) << took << " of " << bytes;
+      passed.insert(passed.end(), some.begin(), some.end());
+    }
+    ASSERT_EQ(passed, all);
+  }
+}
+
 TEST_F(JournalReader, ReadsUpToTheEndThatTheLogKnows) {
   append(orders_, 0, {"known"}, 100);
   store(encoded(orders_, 0, {"not noted yet"}, 100));

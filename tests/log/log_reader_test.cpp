@@ -273,9 +273,26 @@ TEST_F(LostSegments, AreDamageWhereTheStateDoesNotChange) {
   ASSERT_THAT(read, fails_with(errc::damaged));
   EXPECT_THAT(read.error().message(), HasSubstr("'orders' partition 0 offsets 0 to 1"));
   EXPECT_EQ(calls_, 3);
-  auto pass = pass_from(orders_, 1);
-  EXPECT_THAT(log_reader{main()}.read_pass(pass, next_sequence(), batch), fails_with(errc::damaged));
   EXPECT_THAT(log_reader{main()}.find_time(orders_, 0, 100), fails_with(errc::damaged));
+}
+
+TEST_F(LostSegments, AreDamageOnceForEachPartitionOfAPass) {
+  auto pass = pass_from(orders_, 1);
+  for (const char* const lost :
+       {"'orders' partition 0 offsets 0 to 1", "'orders' partition 1 offsets 0 to 0"}) {
+    log_reader reader{main(), [&]() -> result<void> {
+                        ++calls_;
+                        return {};
+                      }};
+    batch_builder batch{{}};
+    const auto read = reader.read_pass(pass, next_sequence(), batch);
+    ASSERT_THAT(read, fails_with(errc::damaged));
+    EXPECT_THAT(read.error().message(), HasSubstr(lost));
+    EXPECT_EQ(batch.records(), 0U);
+  }
+  EXPECT_EQ(calls_, 6) << "each may be because the state is old";
+  log_reader reader{main()};
+  EXPECT_EQ(read_on(reader, pass, next_sequence()), expected_log(orders_, 4, next_sequence()));
 }
 
 TEST_F(LostSegments, PassOnWhyTheStateCannotCatchUp) {
@@ -283,6 +300,9 @@ TEST_F(LostSegments, PassOnWhyTheStateCannotCatchUp) {
   std::uint64_t from = 0;
   batch_builder batch{{}};
   EXPECT_THAT(reader.read_partition(orders_, 0, from, batch), fails_with(errc::closed));
+  auto pass = pass_from(orders_, 1);
+  EXPECT_THAT(reader.read_pass(pass, next_sequence(), batch), fails_with(errc::closed));
+  EXPECT_THAT(pass.parts[0].next, ::testing::Each(0U)) << "nothing is passed over";
 }
 
 TEST_F(LogReader, ReadsOnWithAnOldSnapshotWhenRowsMoveIntoSegments) {

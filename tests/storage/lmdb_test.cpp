@@ -1,12 +1,15 @@
 #include "storage/lmdb.hpp"
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <type_traits>
 
 #include <support/child_process.hpp>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "storage_testing.hpp"
 
@@ -43,6 +46,21 @@ TEST_F(Lmdb, KeepsWhatWasCommitted) {
   store("k", "v");
   EXPECT_EQ(found("k"), "v");
   EXPECT_EQ(found("other"), "nothing");
+}
+
+// A page of it that has no room yet would end the process when the disk is full.
+TEST_F(Lmdb, TakesTheRoomOfItsLockFile) {
+  temporary_directory fresh;
+  std::ofstream{fresh / "lock.mdb"};
+  for (int round = 0; round < 2; ++round) {
+    ok(environment::open(fresh.path(), {.map_bytes = std::size_t{1} << 20}));
+    struct stat info {};
+    ASSERT_EQ(::stat((fresh / "lock.mdb").c_str(), &info), 0);
+    EXPECT_GE(info.st_size, 1'024 * 64) << "a slot for each reader";
+    EXPECT_GE(info.st_blocks * 512, info.st_size);
+    std::filesystem::resize_file(fresh / "lock.mdb", 0);
+    std::filesystem::resize_file(fresh / "lock.mdb", 100'000);  // a hole
+  }
 }
 
 TEST_F(Lmdb, UndoesAWriteTransactionThatWasNotCommitted) {

@@ -7,11 +7,15 @@
 #include <utility>
 
 #include <levada/error.hpp>
+#include <levada/options.hpp>
 
 namespace levada {
 
 /// So that a failed expectation prints the code and the message.
 void PrintTo(const error& e, std::ostream* out);
+
+/// So that tests with this parameter have readable names.
+void PrintTo(compression how, std::ostream* out);
 
 /// Found by argument-dependent lookup before Boost's own, which would print the value too.
 template <class T>
