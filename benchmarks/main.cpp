@@ -134,6 +134,7 @@ int run(int argc, char** argv) {
     levada::bench::ask_consume(suite);
     levada::bench::ask_replay(suite);
     levada::bench::ask_parallel_replay(suite);
+    levada::bench::ask_bystanders(suite);
   }
   if (ask_long || options.smoke) {
     levada::bench::ask_sustained_publish(suite);

@@ -20,6 +20,9 @@ void ask_replay(suite& s);
 /// What do more threads bring to passes over sealed partitions?
 void ask_parallel_replay(suite& s);
 
+/// What do publishers notice of a process that reads along, and of copies?
+void ask_bystanders(suite& s);
+
 // Those that write gigabytes.
 
 /// How much of the disk's own rate is left for long, and does it last?

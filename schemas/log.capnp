@@ -32,4 +32,5 @@ struct Policy {
   tombstoneMilliseconds @5 :UInt64;
   dirtyMillionths @6 :UInt32; # share of new bytes from which on it is worth while
   codec @7 :UInt8;            # how records are sealed: 0 plain, 1 lz4, 2 zstd
+  waitForReaders @8 :Bool;    # not what a group or a job has yet to read
 }

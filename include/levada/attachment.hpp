@@ -18,6 +18,7 @@
 #include <levada/job.hpp>
 #include <levada/options.hpp>
 #include <levada/replay.hpp>
+#include <levada/space.hpp>
 
 namespace levada {
 
@@ -72,6 +73,10 @@ class LEVADA_EXPORT attachment {
   /// As `bus::jobs` and `bus::remove_job`.
   [[nodiscard]] result<std::vector<job_info>> jobs() const;
   [[nodiscard]] result<void> remove_job(std::string_view name) const;
+
+  /// As `bus::space`. What only the owner knows, this tells by the files that are there: those that no
+  /// catalogue names wait for a checkpoint, or for the owner to come by.
+  [[nodiscard]] result<space_report> space() const;
 
   /// The process that owns the store now, or nothing.
   [[nodiscard]] std::optional<int> owner_pid() const;

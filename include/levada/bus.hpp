@@ -19,6 +19,7 @@
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/replay.hpp>
+#include <levada/space.hpp>
 #include <levada/topic.hpp>
 #include <levada/types.hpp>
 
@@ -165,6 +166,10 @@ class LEVADA_EXPORT bus {
   /// With background maintenance this is done each second as well, and the logger told of who died, is
   /// stopped, or holds on. None in memory.
   [[nodiscard]] result<std::vector<reader_info>> readers() const;
+  /// What takes the store's room on the disk, and why it is not given back: see `space_report`. Reads the
+  /// headers of what the journal holds, and what queues refer to. Fails with `damaged` where these, or a
+  /// job's file, cannot be read.
+  [[nodiscard]] result<space_report> space() const;
   /// Forgets a job's checkpoint. Fails with `unknown_job`, and with `job_in_use` while it runs.
   [[nodiscard]] result<void> remove_job(std::string_view name);
 

@@ -16,8 +16,10 @@
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/record_batch.hpp>
+#include <levada/repair.hpp>
 #include <levada/replay.hpp>
 #include <levada/routing.hpp>
+#include <levada/space.hpp>
 #include <levada/topic.hpp>
 #include <levada/types.hpp>
 #include <levada/version.hpp>

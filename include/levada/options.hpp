@@ -89,8 +89,8 @@ struct bus_options {
 };
 
 /// What a topic gives up, oldest records first (Kafka's retention): whatever any of the limits says. Applied
-/// by maintenance, so a while after it is due. Committed offsets and replays pin nothing: whoever is
-/// overtaken gets `errc::overtaken`.
+/// by maintenance, so a while after it is due. Committed offsets, jobs and replays pin nothing, unless it
+/// waits for readers: whoever is overtaken gets `errc::overtaken`.
 struct retention_policy {
   /// Records that are older go. At least 1 ms.
   std::optional<std::chrono::milliseconds> age = std::nullopt;
@@ -102,6 +102,10 @@ struct retention_policy {
   std::optional<std::uint64_t> records = std::nullopt;
   /// Whether messages go that queues still refer to. Default: no. Their queues fail with `errc::overtaken`.
   bool force = false;
+  /// Whether records stay that a group with a committed offset in their partition, or a job of another
+  /// process, has not read yet, however long that takes. Default: no. `force` has no say in it; nor has this
+  /// in what `bus::delete_records` and `bus::delete_topic` remove, or in compaction.
+  bool wait_for_readers = false;
 
   friend bool operator==(const retention_policy&, const retention_policy&) = default;
 };

@@ -2,6 +2,7 @@
 #include <levada/backup.hpp>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -14,6 +15,7 @@
 #include "bus/names.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/segment_set.hpp"
+#include "bus/space.hpp"
 #include "log/journal_index.hpp"
 #include "storage/store_copy.hpp"
 #include "storage/store_directory.hpp"
@@ -73,6 +75,32 @@ class attachment::impl {
       const auto found = logs_.find(log);
       return found == logs_.end() ? 0 : found->second->end(partition);
     });
+  }
+
+  result<space_report> space() {
+    replay_source::log_list logs;
+    {
+      const std::lock_guard guard{mutex_};
+      if (auto known = refresh_locked(); !known) return known.error();
+      for (const auto& [id, log] : logs_) logs.emplace_back(log);
+    }
+    std::vector<int> own{::getpid()};
+    // What it holds is a checkpoint's, or for a moment.
+    if (const auto owner = storage::owner_pid(directory_)) own.push_back(*owner);
+    return measure_space({.main = store_.main,
+                          .directory = store_.segments.parent_path(),
+                          .now = clock::system()->wall().time_since_epoch().count(),
+                          .find_log = [&logs](std::uint32_t id) -> std::shared_ptr<const log::log_state> {
+                            const auto found = std::find_if(
+                                logs.begin(), logs.end(), [id](const auto& log) { return log->id() == id; });
+                            return found == logs.end() ? nullptr : *found;
+                          },
+                          .catch_up = [this]() -> result<void> {
+                            if (auto known = refresh(); !known) return known.error();
+                            return {};
+                          },
+                          .open_files = segments_.open_files(),
+                          .own_processes = std::move(own)});
   }
 
   /// The epoch as of the last refreshing, and where logs ended when the earlier ones were over.
@@ -151,6 +179,11 @@ class attachment::impl {
       }
       logs.push_back(log.get());
     }
+    // Which rows' bytes these were is not known, but sealing takes nearly all there are.
+    if (seen_sealed_ != catalog->store.sealed) {
+      for (auto* const log : logs) log->drop_journal_bytes(log->journal_bytes());
+    }
+    seen_sealed_ = catalog->store.sealed;
     segments_.load(catalog->segments, catalog->store.sealed, logs);
     for (const auto& entry : catalog->logs) {
       log::log_state& log = *logs_.at(entry.id);
@@ -168,6 +201,7 @@ class attachment::impl {
   std::uint64_t next_sequence_ = 1;
   std::optional<std::uint64_t> seen_transaction_;
   std::optional<std::uint64_t> seen_layout_;
+  std::uint64_t seen_sealed_ = 0;
   std::uint32_t epoch_ = 0;
   std::vector<storage::epoch_entry> epochs_;
   segment_set segments_;
@@ -317,6 +351,10 @@ result<std::vector<job_info>> attachment::jobs() const {
 
 result<void> attachment::remove_job(std::string_view name) const {
   return storage::remove_job(impl_->jobs(), name);
+}
+
+result<space_report> attachment::space() const {
+  return impl_->space();
 }
 
 std::optional<int> attachment::owner_pid() const {

@@ -1,6 +1,7 @@
 #include <levada/bus.hpp>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "bus/queue_impl.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/retention.hpp"
+#include "bus/space.hpp"
 #include "bus/topic_impl.hpp"
 #include "log/record_codec.hpp"
 #include "storage/job_file.hpp"
@@ -303,6 +305,7 @@ result<void> bus::set_retention(std::string_view name, const retention_policy& p
     stored.retention_bytes = wanted.retention_bytes;
     stored.retention_records = wanted.retention_records;
     stored.force = wanted.force;
+    stored.wait_for_readers = wanted.wait_for_readers;
   });
 }
 
@@ -558,6 +561,26 @@ result<std::vector<job_info>> bus::jobs() const {
 
 result<std::vector<reader_info>> bus::readers() const {
   return impl_->owner->watch().look();
+}
+
+result<space_report> bus::space() const {
+  core& owner = *impl_->owner;
+  // Lets go of what dead processes hold.
+  if (auto seen = owner.watch().look(); !seen) return seen.error();
+  auto access = owner.enter("measure space");
+  if (!access) return access.error();
+  return measure_space(
+      {.main = access->main(),
+       .directory = owner.in_memory() ? std::filesystem::path{} : owner.segments_directory().parent_path(),
+       .now = owner.bus_time(),
+       .find_log = [&owner](std::uint32_t id) -> std::shared_ptr<const log::log_state> {
+         auto topic = owner.find_topic(id);
+         if (!topic) return nullptr;
+         return {topic, &topic->state};
+       },
+       .open_files = owner.segments().open_files(),
+       .own_processes = {::getpid()},
+       .nameless_bytes = owner.nameless_bytes()});
 }
 
 result<void> bus::remove_job(std::string_view name) {

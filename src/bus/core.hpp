@@ -108,6 +108,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
     return next_segment_.load(std::memory_order_acquire);
   }
   [[nodiscard]] const std::filesystem::path& segments_directory() const noexcept { return store_->segments; }
+  /// As `storage::owned_store::nameless_bytes`.
+  [[nodiscard]] std::uint64_t nameless_bytes() const noexcept { return store_->nameless_bytes; }
   [[nodiscard]] std::filesystem::path main_directory() const {
     return store_->segments.parent_path() / storage::main_directory_name;
   }

@@ -136,12 +136,13 @@ result<void> core::load_logs(const storage::catalog& found) {
     return id < found.store.next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
   };
   auto saved = storage::read_saved_index(journal->snapshot(), store_->main.tables());
-  if (!saved) return saved.error();
+  // One that is damaged is as good as none: the rows say the same.
+  if (!saved && saved.error() != errc::damaged) return saved.error();
   result<log::journal_extent> extent{log::journal_extent{}};
   auto last = journal->last_sequence();
   if (!last) return last.error();
-  const auto loaded = *saved ? log::load_index(**saved, {sealed(), found.store.layout, *last}, find)
-                             : std::optional<log::journal_extent>{};
+  const auto loaded = saved && *saved ? log::load_index(**saved, {sealed(), found.store.layout, *last}, find)
+                                      : std::optional<log::journal_extent>{};
   extent = loaded ? *loaded : log::index_journal(*journal, sealed() + 1, find);
   if (!extent) {
     return error{extent.error().code(),

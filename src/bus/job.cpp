@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bus/job_impl.hpp"
+#include "bus/job_position.hpp"
 
 namespace levada {
 
@@ -44,30 +45,18 @@ pass_positions job::impl::resume(const storage::job_checkpoint& last) {
   std::string example;
   std::size_t partitions = 0;
   for (const auto& log : where_.source->logs()) {
-    const auto saved = std::find_if(last.logs.begin(), last.logs.end(), [&](const auto& l) {
-      return l.id == log->id() && l.topic == log->name() && l.next.size() == log->partitions();
-    });
-    if (saved == last.logs.end()) continue;
-    auto& next = positions[log->id()];
-    next = saved->next;
-    for (std::uint32_t p = 0; p < log->partitions(); ++p) next[p] = std::min(next[p], log->end(p));
-    for (const auto& epoch : where_.epochs) {
-      if (epoch.number <= last.epoch) continue;
-      const auto left = std::find_if(epoch.logs.begin(), epoch.logs.end(),
-                                     [&](const auto& l) { return l.id == log->id(); });
-      for (std::uint32_t p = 0; p < log->partitions(); ++p) {
-        // A log that was not there then is another one, whose id the lost one had had.
-        const std::uint64_t end = left != epoch.logs.end() && p < left->ends.size() ? left->ends[p] : 0;
-        next[p] = std::min(next[p], end);
-      }
-    }
+    auto next = position_of(last, *log, where_.epochs);
+    if (!next) continue;
+    const auto saved =
+        std::find_if(last.logs.begin(), last.logs.end(), [&](const auto& l) { return l.id == log->id(); });
     for (std::uint32_t p = 0; p < log->partitions(); ++p) {
-      if (next[p] == saved->next[p]) continue;
+      if ((*next)[p] == saved->next[p]) continue;
       if (partitions++ == 0) {
         example = fmt::format("topic '{}' partition {} goes on at offset {} instead of {}", log->name(), p,
-                              next[p], saved->next[p]);
+                              (*next)[p], saved->next[p]);
       }
     }
+    positions[log->id()] = std::move(*next);
   }
   if (partitions > 0) {
     truncated_ = error{

@@ -92,12 +92,8 @@ maintenance::maintenance(core& owner)
       looked_{owner.time().steady()},
       worker_{owner.time(),
               {.name = "maintain",
-               .due = [this] { return asked_ ? clock::steady_time::min() : next_look(); },
-               .run =
-                   [this] {
-                     asked_ = false;
-                     return run();
-                   },
+               .due = [this] { return next_look(); },
+               .run = [this] { return run(); },
                .failed =
                    [this](const error& why) {
                      if (why != errc::closed && owner_.options().logger)
@@ -151,7 +147,7 @@ result<void> maintenance::prune() {
 result<void> maintenance::retain() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
-  auto held_back = apply_retention(owner_, *access);
+  auto held_back = apply_retention(owner_, *access, told_of_jobs_);
   remove_dropped();
   if (!held_back) return held_back.error();
   held_back_ = std::move(*held_back);
@@ -168,18 +164,20 @@ void maintenance::remove_dropped() {
     std::filesystem::remove(file, ignored);
     // While a large file's blocks are given back, flushes wait for the file system's own journal: one after
     // the other would stop publishers for as long as all of them take.
-    if (owner_.options().maintenance == maintenance_mode::background)
+    if (owner_.options().maintenance == maintenance_mode::background && !urgent())
       worker_.pause(pause_factor * (std::chrono::steady_clock::now() - begun));
   }
 }
 
+/// Whether something is to be done at once, if there is a thread for it.
+bool maintenance::urgent() const {
+  if (worker_.stopping()) return true;
+  return owner_.options().maintenance == maintenance_mode::background &&
+         owner_.journal_bytes() >= owner_.options().journal_bytes_seal;
+}
+
 /// Writes segments anew until nothing is left to do, or something else is more urgent.
 result<void> maintenance::rewrite() {
-  const auto urgent = [this] {
-    if (worker_.stopping()) return true;
-    return owner_.options().maintenance == maintenance_mode::background &&
-           owner_.journal_bytes() >= owner_.options().journal_bytes_seal;
-  };
   for (;;) {
     auto access = owner_.enter("maintain");
     if (!access) return access.error();
@@ -202,9 +200,15 @@ result<void> maintenance::run() {
   // Where there is no room for it, retention may make some.
   const bool full = !sealed && sealed.error() == errc::disk_full;
   if (!sealed && !full) return sealed;
+  // Rows that are sealed take room in the main file until they are erased.
+  if (!full) {
+    if (auto done = prune(); !done) return done;
+  }
   if (auto done = retain(); !done) return done;
-  if (full) sealed = seal();
-  if (auto done = prune(); !done) return done;
+  if (full) {
+    sealed = seal();
+    if (auto done = prune(); !done) return done;
+  }
   return sealed ? rewrite() : sealed;
 }
 
@@ -222,8 +226,7 @@ clock::steady_time maintenance::next_look() const {
 }
 
 void maintenance::wake() noexcept {
-  asked_ = true;
-  worker_.wake();
+  worker_.ask();
   watch();
 }
 
@@ -239,7 +242,6 @@ result<void> maintenance::wait_for_room() {
       if (auto done = run(); !done && !room()) return done;
       continue;
     }
-    wake();
     if (auto ran = worker_.wait_for_run(room); !ran && !room()) return ran;
   }
   return {};

@@ -43,13 +43,14 @@ class maintenance {
   [[nodiscard]] result<void> prune();
   [[nodiscard]] result<void> rewrite();
   void remove_dropped();
+  [[nodiscard]] bool urgent() const;
 
   core& owner_;
-  std::mutex working_;  // held by whoever does the work; guards the next two
+  std::mutex working_;  // held by whoever does the work; guards the next three
   std::unique_ptr<rewriting> rewriting_;
   std::vector<held_back> held_back_;  // as of the last look
+  bool told_of_jobs_ = false;         // that they could not be read then
 
-  std::atomic<bool> asked_{false};
   std::atomic<clock::steady_time> looked_;  // when retention was last looked at
   worker worker_;
 };

@@ -25,6 +25,7 @@ result<void> store_retention(std::string_view operation, std::string_view name,
   to.retention_bytes = policy.bytes.value_or(0);
   to.retention_records = policy.records.value_or(0);
   to.force = policy.force;
+  to.wait_for_readers = policy.wait_for_readers;
   return {};
 }
 
@@ -66,6 +67,7 @@ retention_policy retention_of(const storage::log_policy& policy) {
   if (policy.retention_bytes > 0) r.bytes = policy.retention_bytes;
   if (policy.retention_records > 0) r.records = policy.retention_records;
   r.force = policy.force;
+  r.wait_for_readers = policy.wait_for_readers;
   return r;
 }
 

@@ -1,22 +1,16 @@
 #include "bus/retention.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/logger.h>
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 
-#include "log/log_reader.hpp"
-#include "queue/queue_blocks.hpp"
-
 namespace levada {
 namespace {
-
-/// Blocks of a queue that are looked at in one transaction.
-constexpr std::size_t slice_blocks = 256;
 
 /// Raises beginnings, and drops segments of which nothing is left then.
 class raise_intent final : public intent {
@@ -76,100 +70,14 @@ class raise_intent final : public intent {
   std::vector<std::uint32_t> dropped_;
 };
 
-/// The beginnings of a log now, and what is sealed of it.
-struct log_picture {
-  storage::log_policy policy;
-  beginnings begins;
-  std::vector<storage::segment_entry::part> parts;  // in the order of their rows
-  std::uint64_t records = 0;
-  std::uint64_t bytes = 0;
-
-  explicit log_picture(const log::log_state& log) {
-    const std::shared_lock guard{log.mutex()};
-    policy = log.policy();
-    bytes = log.journal_bytes();
-    for (std::uint32_t p = 0; p < log.partitions(); ++p) {
-      begins.push_back(log.begin(p));
-      std::uint64_t journal_begin = log.begin(p);
-      for (const auto& part : log.sealed(p)) {
-        parts.push_back(part.where);
-        records += records_of(part.where);
-        bytes += part.where.bytes;
-        journal_begin = std::max(journal_begin, part.where.end_offset);
-      }
-      records += log.end(p) - journal_begin;
-    }
-    std::sort(parts.begin(), parts.end(),
-              [](const auto& a, const auto& b) { return a.sequence_last < b.sequence_last; });
-  }
-
-  /// How many records of a part there are at least: it may have gaps, and none is counted that may lie before
-  /// the beginning.
-  [[nodiscard]] std::uint64_t records_of(const storage::segment_entry::part& part) const {
-    const std::uint64_t begin = begins[part.partition];
-    const std::uint64_t before = begin > part.base_offset ? begin - part.base_offset : 0;
-    return part.records > before ? part.records - before : 0;
-  }
-};
-
-/// What the limits on bytes and records leave.
-void give_up_parts(log_picture& log) {
-  for (const auto& part : log.parts) {
-    const bool too_many_bytes =
-        log.policy.retention_bytes > 0 && log.bytes - part.bytes >= log.policy.retention_bytes;
-    const std::uint64_t records = log.records_of(part);
-    const bool too_many_records =
-        log.policy.retention_records > 0 && log.records >= log.policy.retention_records + records;
-    if (!too_many_bytes && !too_many_records) return;
-    log.bytes -= part.bytes;
-    log.records -= records;
-    auto& begin = log.begins[part.partition];
-    begin = std::max(begin, part.end_offset);
-  }
-}
-
-/// What the limit on age leaves.
-result<void> give_up_old(core& owner, const core::access& access, const log::log_state& state,
-                         log_picture& log) {
-  if (log.policy.retention_milliseconds == 0) return {};
-  const std::int64_t now = owner.bus_time();
-  constexpr std::uint64_t milliseconds_max = std::numeric_limits<std::int64_t>::max() / 1000;
-  if (log.policy.retention_milliseconds > milliseconds_max) return {};
-  const std::int64_t oldest = now - static_cast<std::int64_t>(log.policy.retention_milliseconds) * 1000;
-  log::log_reader reader{access.main()};
-  for (std::uint32_t p = 0; p < state.partitions(); ++p) {
-    if (state.end(p) == log.begins[p]) continue;
-    auto first = reader.find_time(state, p, oldest);
-    if (!first) return first.error();
-    log.begins[p] = std::max(log.begins[p], *first);
-  }
-  return {};
-}
-
 /// Calls `each(reference)` for every message of a log that a queue still refers to.
 template <class Each>
-result<void> for_each_reference(core& owner, const core::access& access, std::uint32_t log, Each each) {
+result<void> for_each_reference_to(core& owner, const core::access& access, std::uint32_t log, Each each) {
   for (const auto& queue : owner.all_queues()) {
-    for (std::uint64_t next = 0;;) {
-      auto txn = storage::read_transaction::begin(access.main().env());
-      if (!txn) return txn.error();
-      bool ended = false;
-      for (std::size_t i = 0; i < slice_blocks && !ended; ++i) {
-        auto number = queue::first_block(*txn, access.main().tables(), queue->state.id(), next);
-        if (!number) return number.error();
-        ended = !*number;
-        if (ended) break;
-        auto block = queue::read_block(*txn, access.main().tables(), queue->state.id(), **number);
-        if (!block) return block.error();
-        next = **number + 1;
-        if (!*block) continue;
-        for (std::size_t e = 0; e < (*block)->entries.size(); ++e) {
-          const queue::reference& where = (*block)->entries[e];
-          if (!(*block)->settled.test(e) && where.log == log) each(where);
-        }
-      }
-      if (ended) break;
-    }
+    auto done = for_each_reference(access.main(), queue->state.id(), [&](const queue::reference& where) {
+      if (where.log == log) each(where);
+    });
+    if (!done) return done;
   }
   return {};
 }
@@ -177,19 +85,60 @@ result<void> for_each_reference(core& owner, const core::access& access, std::ui
 /// Lowers beginnings to the oldest message of the log that a queue still refers to.
 result<void> spare_referenced(core& owner, const core::access& access, std::uint32_t log,
                               beginnings& begins) {
-  return for_each_reference(owner, access, log, [&](const queue::reference& where) {
+  return for_each_reference_to(owner, access, log, [&](const queue::reference& where) {
     if (where.partition >= begins.size()) return;
     begins[where.partition] = std::min(begins[where.partition], where.offset);
   });
 }
 
-/// The offset by partition up to which the policy of a log has no use for records.
-result<beginnings> needless_before(core& owner, const core::access& access, const log::log_state& state) {
-  log_picture log{state};
-  give_up_parts(log);
-  if (auto done = give_up_old(owner, access, state, log); !done) return done.error();
-  return std::move(log.begins);
-}
+/// Who reads the logs of a bus, read when it is first asked for.
+class readers_of_logs {
+ public:
+  readers_of_logs(core& owner, const core::access& access, bool& told) noexcept
+      : owner_{owner}, access_{access}, told_before_{std::exchange(told, false)}, told_{told} {}
+
+  /// Lowers beginnings to what groups and jobs have yet to read; false where that cannot be known.
+  [[nodiscard]] result<bool> spare(const log::log_state& log, beginnings& begins) {
+    if (!asked_) {
+      asked_ = true;
+      if (auto read = ask(); !read) return read.error();
+    }
+    if (!known_) return false;
+    for (const auto& reader : known_->of(log)) {
+      begins[reader.partition] = std::min(begins[reader.partition], reader.next);
+    }
+    return true;
+  }
+
+ private:
+  result<void> ask() {
+    std::vector<storage::stored_job> jobs;
+    if (!owner_.in_memory()) {
+      auto stored = storage::stored_jobs(owner_.jobs_directory());
+      if (!stored) {
+        told_ = true;
+        if (!told_before_ && owner_.options().logger) {
+          owner_.options().logger->error(
+              "levada: topics of '{}' that wait for readers give up nothing, as a job cannot be read: {}",
+              owner_.store_name(), stored.error().message());
+        }
+        return {};
+      }
+      jobs = std::move(*stored);
+    }
+    auto all = log_readers::read(access_.main(), std::move(jobs));
+    if (!all) return all.error();
+    known_.emplace(std::move(*all));
+    return {};
+  }
+
+  core& owner_;
+  const core::access& access_;
+  const bool told_before_;
+  bool& told_;
+  bool asked_ = false;
+  std::optional<log_readers> known_;
+};
 
 }  // namespace
 
@@ -221,7 +170,7 @@ result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner, c
                                                                   std::uint32_t log,
                                                                   const beginnings& before) {
   std::vector<std::vector<std::uint64_t>> found(before.size());
-  auto done = for_each_reference(owner, access, log, [&](const queue::reference& where) {
+  auto done = for_each_reference_to(owner, access, log, [&](const queue::reference& where) {
     if (where.partition < before.size() && where.offset < before[where.partition]) {
       found[where.partition].push_back(where.offset);
     }
@@ -231,25 +180,32 @@ result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner, c
   return found;
 }
 
-result<std::vector<held_back>> apply_retention(core& owner, const core::access& access) {
+result<std::vector<held_back>> apply_retention(core& owner, const core::access& access, bool& told) {
   std::vector<held_back> held;
   std::vector<raise_intent::change> changes;
+  readers_of_logs readers{owner, access, told};
   for (const auto& topic : owner.all_topics()) {
+    storage::log_policy policy;
+    {
+      const std::shared_lock guard{topic->state.mutex()};
+      policy = topic->state.policy();
+    }
     beginnings now;
     for (std::uint32_t p = 0; p < topic->state.partitions(); ++p) now.push_back(topic->state.begin(p));
-    auto wanted = needless_before(owner, access, topic->state);
+    log::log_reader reader{access.main()};
+    auto wanted = needless_before(topic->state, policy, owner.bus_time(), reader);
     if (!wanted) return wanted.error();
     const auto raised = [&] {
       for (std::size_t p = 0; p < now.size(); ++p) (*wanted)[p] = std::max((*wanted)[p], now[p]);
       return *wanted != now;
     };
     if (!raised()) continue;
-    bool force = false;
-    {
-      const std::shared_lock guard{topic->state.mutex()};
-      force = topic->state.policy().force;
+    if (policy.wait_for_readers) {
+      auto spared = readers.spare(topic->state, *wanted);
+      if (!spared) return spared.error();
+      if (!*spared || !raised()) continue;
     }
-    if (topic->bindings && !force) {
+    if (topic->bindings && !policy.force) {
       const beginnings needless = *wanted;
       if (auto spared = spare_referenced(owner, access, topic->state.id(), *wanted); !spared)
         return spared.error();

@@ -8,11 +8,9 @@
 #include <vector>
 
 #include "bus/core.hpp"
+#include "bus/needless.hpp"
 
 namespace levada {
-
-/// The oldest offset to be kept, by partition.
-using beginnings = std::vector<std::uint64_t>;
 
 /// The offsets before `before`, by partition and sorted, that queues still refer to.
 [[nodiscard]] result<std::vector<std::vector<std::uint64_t>>> references_before(core& owner,
@@ -32,7 +30,9 @@ struct held_back {
 };
 
 /// Raises the beginnings of all logs as their policies say, and takes segments of which nothing is left out
-/// of the catalogue. Their files are left for `core::take_dropped`.
-[[nodiscard]] result<std::vector<held_back>> apply_retention(core& owner, const core::access& access);
+/// of the catalogue. Their files are left for `core::take_dropped`. Where jobs cannot be read, logs that wait
+/// for readers keep what they have; `told` is whether the logger knows of it.
+[[nodiscard]] result<std::vector<held_back>> apply_retention(core& owner, const core::access& access,
+                                                             bool& told);
 
 }  // namespace levada

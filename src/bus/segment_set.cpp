@@ -45,7 +45,7 @@ std::shared_ptr<const log::sealed_segment> segment_set::note(
     const storage::segment_entry& entry, std::shared_ptr<const storage::segment_file> file) {
   auto& place = segments_[entry.id];
   if (!place) {
-    place = file ? std::make_shared<const log::sealed_segment>(entry, std::move(file))
+    place = file ? std::make_shared<const log::sealed_segment>(entry, cache_, std::move(file))
                  : std::make_shared<const log::sealed_segment>(entry, cache_);
   }
   return place;
@@ -59,10 +59,11 @@ void segment_set::load(const std::vector<storage::segment_entry>& entries, std::
   std::vector<std::shared_ptr<const log::sealed_segment>> segments;
   segments.reserve(entries.size());
   for (const auto& entry : entries) {
-    if (const auto found = known.find(entry.id); found != known.end()) segments_.insert(*found);
+    segments_.insert(known.extract(entry.id));
     segments.push_back(note(entry, nullptr));
   }
   lock.unlock();
+  for (const auto& [id, gone] : known) gone->retire();
   hand_out(segments, sealed, logs, true);
 }
 
@@ -84,9 +85,10 @@ void segment_set::replace(const std::vector<std::uint32_t>& old,
                           const std::vector<std::shared_ptr<const storage::segment_file>>& files,
                           const std::vector<log::log_state*>& logs) {
   std::vector<std::shared_ptr<const log::sealed_segment>> segments;
+  std::vector<std::shared_ptr<const log::sealed_segment>> retired;
   {
     const std::lock_guard guard{mutex_};
-    for (const std::uint32_t id : old) segments_.erase(id);
+    retired = take_out(old);
     for (std::size_t i = 0; i < entries.size(); ++i) {
       segments.push_back(note(entries[i], files.empty() ? nullptr : files[i]));
     }
@@ -103,6 +105,7 @@ void segment_set::replace(const std::vector<std::uint32_t>& old,
     });
     log->replace_sealed(gone, parts[log->id()]);
   }
+  for (const auto& segment : retired) segment->retire();
 }
 
 std::vector<std::shared_ptr<const log::sealed_segment>> segment_set::all() const {
@@ -119,9 +122,25 @@ std::shared_ptr<const log::sealed_segment> segment_set::find(std::uint32_t id) c
   return found == segments_.end() ? nullptr : found->second;
 }
 
+std::vector<std::shared_ptr<const log::sealed_segment>> segment_set::take_out(
+    const std::vector<std::uint32_t>& ids) {
+  std::vector<std::shared_ptr<const log::sealed_segment>> taken;
+  for (const std::uint32_t id : ids) {
+    const auto found = segments_.find(id);
+    if (found == segments_.end()) continue;
+    taken.push_back(std::move(found->second));
+    segments_.erase(found);
+  }
+  return taken;
+}
+
 void segment_set::remove(const std::vector<std::uint32_t>& ids) {
-  const std::lock_guard guard{mutex_};
-  for (const std::uint32_t id : ids) segments_.erase(id);
+  std::vector<std::shared_ptr<const log::sealed_segment>> retired;
+  {
+    const std::lock_guard guard{mutex_};
+    retired = take_out(ids);
+  }
+  for (const auto& segment : retired) segment->retire();
 }
 
 result<std::uint32_t> remove_stray_segments(const std::filesystem::path& directory,

@@ -44,12 +44,17 @@ class segment_set {
   void remove(const std::vector<std::uint32_t>& ids);
 
   [[nodiscard]] std::vector<std::shared_ptr<const log::sealed_segment>> all() const;
+  /// The files that are open at this moment, also those of segments that have been forgotten.
+  [[nodiscard]] std::vector<log::segment_cache::open_file> open_files() const { return cache_->open_files(); }
   /// Null where there is no such segment.
   [[nodiscard]] std::shared_ptr<const log::sealed_segment> find(std::uint32_t id) const;
 
  private:
   [[nodiscard]] std::shared_ptr<const log::sealed_segment> note(
       const storage::segment_entry& entry, std::shared_ptr<const storage::segment_file> file);
+  /// Takes segments out, to be retired without the lock.
+  [[nodiscard]] std::vector<std::shared_ptr<const log::sealed_segment>> take_out(
+      const std::vector<std::uint32_t>& ids);
 
   const std::shared_ptr<log::segment_cache> cache_;
   mutable std::mutex mutex_;  // guards what follows

@@ -27,7 +27,8 @@ void worker::start() noexcept {
 void worker::serve() {
   while (!stopping_) {
     const std::uint64_t seen = wanted_->signals();
-    if (const auto due = task_.due(); time_.steady() < due) {
+    const auto due = task_.due();
+    if (!asked_.exchange(false) && time_.steady() < due) {
       // Stopping is noted before the signal, so it is not missed between the two.
       if (!stopping_) wanted_->wait(time_, seen, due);
       continue;
@@ -62,7 +63,7 @@ result<void> worker::wait_for_run(const std::function<bool()>& enough) {
     seen = runs_;
   }
   start();
-  wake();
+  ask();
   std::unique_lock lock{mutex_};
   changed_.wait(lock, [&] { return runs_ != seen || stopping_ || enough(); });
   if (stopping_) return error{errc::closed, "the bus is being closed"};

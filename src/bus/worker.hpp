@@ -43,6 +43,11 @@ class worker {
   void start() noexcept;
   /// Has `due` looked at again; a worker that has not been started stays so.
   void wake() noexcept { wanted_->signal(); }
+  /// Asks for a run, due or not: one that begins from now on.
+  void ask() noexcept {
+    asked_ = true;
+    wake();
+  }
   /// Ends the thread, if there is one, waits for it, and wakes who waits for a run. It does not start again.
   void stop();
   [[nodiscard]] bool stopping() const noexcept { return stopping_; }
@@ -52,7 +57,7 @@ class worker {
   /// In a forked child, where the thread does not exist, and may have left any lock held.
   void abandon() noexcept;
 
-  /// Starts and wakes it, and waits until a run has ended, or `enough()`. Fails with what the run failed
+  /// Starts it, asks for a run, and waits until one has ended, or `enough()`. Fails with what the run failed
   /// with, or `closed`.
   [[nodiscard]] result<void> wait_for_run(const std::function<bool()>& enough);
 
@@ -64,6 +69,7 @@ class worker {
   const task task_;
   bool abandoned_ = false;
   std::atomic<bool> stopping_{false};  // changed under `mutex_`
+  std::atomic<bool> asked_{false};
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -23,7 +23,7 @@ namespace {
 constexpr const char* program_footer =
     R"(Exit status: 0 on success, 1 on failure or where `check` finds a problem, 2 where the command line is
 wrong, 128 and its number after a signal. Listings, `tail`, `replay` and `check` only read, and work beside a
-process that owns the store; `produce` needs the store for itself.)";
+process that owns the store; `produce` and `repair` need the store for themselves.)";
 
 constexpr const char* produce_footer =
     R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
@@ -37,12 +37,35 @@ and ends.)";
 
 constexpr const char* topics_footer =
     R"(KEEPS tells what stays: "all", or how long, how many bytes and how many records, "forced" where queues do not
-hold it back, "compacted" where only the latest record of a key is sure to stay. "create time" follows where
-publishers give the time, "lz4" or "zstd" where sealed records are compressed.)";
+hold it back, "waits for readers" where groups and jobs do, "compacted" where only the latest record of a key is
+sure to stay. "create time" follows where publishers give the time, "lz4" or "zstd" where sealed records are
+compressed.)";
 
 constexpr const char* jobs_footer =
     R"(PROCESS is empty where no process runs the job now, and followed by "stopped" where a signal has stopped it.
 NEXT is the offset that the job reads next, as of its last checkpoint.)";
+
+constexpr const char* why_space_footer =
+    R"(Tells of each part of the disk space that the store's files take why it is there, the largest part first. The
+parts add up to what `du` counts for the files. HOLDER is the queue, group, job or process that keeps what its
+limits would let go; FROM is the oldest record that it needs. What to do about it, by WHY (in JSON: reason):
+
+  no limit           no_limit: give the topic a retention policy
+  within limits      within_limits: what the topic's policy keeps; tighten it
+  queue              queue_reference: consume the queue, or delete it
+  group behind       lagging_group: let the group read on and commit, or let the topic wait for readers no
+                     longer
+  job behind         lagging_job: the same for a job, or remove it
+  not needed         awaits_rewriting: maintenance drops it with its segment, or writes the segment anew once
+                     more than half of it is of no use
+  not sealed yet     awaits_sealing: newer records, in the main file; sealing moves them into segments
+  checkpoint due     awaits_checkpoint: goes with the next checkpoint, or when the owner opens the store anew
+  open view          held_view: the program that owns the store still holds batches or passes over what has
+                     been dropped; seen by that program alone
+  old snapshot       held_snapshot: freed pages of the main file; a process, by its number, keeps them from
+                     being used again: let it go on, or end it
+  free               free_pages: used again before the main file grows; only a restored backup is smaller
+  bookkeeping        what else the files hold: catalogue, offsets, queues, ends of pages)";
 
 constexpr const char* tail_footer =
     R"(FROM is one of
@@ -74,6 +97,17 @@ Sealed segments never change, and are shared as hard links where both lie on one
 
 constexpr const char* restore_footer =
     R"(Makes DIR, which must not exist or be an empty directory, from a backup, which stays as it is.)";
+
+constexpr const char* repair_footer =
+    R"(Needs the store for itself. What is left stays in its place: offsets are what they were, and those that are
+lost are never used again; groups, queues and jobs go on behind them. A crash in the middle leaves the store
+damaged as before, or repaired. What is left of damaged segments is written anew before they are given up, so
+there must be room for it.
+
+Prints a line for each range of records that is lost, and why, and for each queue how many of its messages are.
+The exit status is 0 where the store is sound or has been repaired, 1 where --dry-run finds something.
+
+Where the structure of the main file is damaged, or its catalogue, nothing is changed: restore a backup.)";
 
 constexpr const char* printing_footer =
     R"(
@@ -181,7 +215,9 @@ class command_line {
     add_list("jobs", "List attached jobs: process, last checkpoint, and lag by partition", subject::jobs,
              "Only this job")
         ->footer(jobs_footer);
+    add_why_space();
     add_check();
+    add_repair();
     add_copy("backup", "Copy a store, also one that is in use", "Where to", false)->footer(backup_footer);
     add_copy("restore", "Make a store from a backup", "Where from", true)->footer(restore_footer);
     app_.footer(program_footer);
@@ -203,8 +239,8 @@ class command_line {
   }
 
  private:
-  using real_request =
-      std::variant<list_request, produce_request, replay_request, check_request, copy_request>;
+  using real_request = std::variant<list_request, produce_request, replay_request, check_request,
+                                    copy_request, repair_request, space_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
     auto* const command = app_.add_subcommand(name, description)->group("Commands");
@@ -225,10 +261,25 @@ class command_line {
     return command;
   }
 
+  void add_why_space() {
+    auto* const command =
+        add_command("why-space", "Tell what takes the disk space of a store, and why it is not given back");
+    command->footer(why_space_footer);
+    command->add_flag("--json", space_.json, "Print one JSON object a line, with exact numbers of bytes");
+    command->callback([this] { asked_ = space_; });
+  }
+
   void add_check() {
     add_command("check", "Examine the whole store and report what does not hold together")->callback([this] {
       asked_ = check_;
     });
+  }
+
+  void add_repair() {
+    auto* const command = add_command("repair", "Drop what is damaged, and tell what is lost");
+    command->footer(repair_footer);
+    command->add_flag("--dry-run", repair_.dry_run, "Only tell what would be lost; change nothing");
+    command->callback([this] { asked_ = repair_; });
   }
 
   CLI::App* add_copy(const char* name, const char* description, const char* other_description, bool restore) {
@@ -384,7 +435,9 @@ class command_line {
   produce_request produce_;
   replay_request replay_;
   check_request check_;
+  repair_request repair_;
   copy_request copy_;
+  space_request space_;
   bool full_copy_ = false;
   real_request asked_;
 };

@@ -15,12 +15,16 @@ struct check_request;
 struct copy_request;
 struct list_request;
 struct produce_request;
+struct repair_request;
 struct replay_request;
+struct space_request;
 
 [[nodiscard]] result<int> run(const list_request& request);
 [[nodiscard]] result<int> run(const produce_request& request);
 [[nodiscard]] result<int> run(const replay_request& request);
 [[nodiscard]] result<int> run(const check_request& request);
 [[nodiscard]] result<int> run(const copy_request& request);
+[[nodiscard]] result<int> run(const repair_request& request);
+[[nodiscard]] result<int> run(const space_request& request);
 
 }  // namespace levada::cli

@@ -64,9 +64,21 @@ struct copy_request {
   bool hard_links = true;
 };
 
+/// What `levada why-space` is asked for.
+struct space_request {
+  std::filesystem::path directory;
+  bool json = false;
+};
+
 /// What `levada check` is asked for.
 struct check_request {
   std::filesystem::path directory;
+};
+
+/// What `levada repair` is asked for.
+struct repair_request {
+  std::filesystem::path directory;
+  bool dry_run = false;
 };
 
 }  // namespace levada::cli

@@ -110,6 +110,17 @@ std::string to_size(std::uint64_t bytes) {
   return fmt::format("{}B", bytes);
 }
 
+std::string about_size(std::uint64_t bytes) {
+  for (const auto& [shift, unit] :
+       {std::pair{40, "TiB"}, std::pair{30, "GiB"}, std::pair{20, "MiB"}, std::pair{10, "KiB"}}) {
+    const std::uint64_t one = std::uint64_t{1} << shift;
+    if (bytes >= one) {
+      return fmt::format("{:.1f} {}", static_cast<double>(bytes) / static_cast<double>(one), unit);
+    }
+  }
+  return fmt::format("{} B", bytes);
+}
+
 std::size_t character_count(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));

@@ -19,6 +19,9 @@ namespace levada::cli {
 /// A number of bytes in the largest of the units GiB, MiB, KiB and B that divides it: "64MiB".
 [[nodiscard]] std::string to_size(std::uint64_t bytes);
 
+/// About as many bytes, in the largest unit of which there is one: "1.5 GiB", "700 B".
+[[nodiscard]] std::string about_size(std::uint64_t bytes);
+
 /// How many characters a well-formed UTF-8 text has.
 [[nodiscard]] std::size_t character_count(std::string_view text) noexcept;
 

@@ -42,8 +42,9 @@ std::string what_is_kept(const topic_info& topic) {
   if (limits.records) add(fmt::format("{} record{}", *limits.records, *limits.records == 1 ? "" : "s"));
   if (words.empty()) {
     add("all");
-  } else if (limits.force) {
-    add("forced");
+  } else {
+    if (limits.force) add("forced");
+    if (limits.wait_for_readers) add("waits for readers");
   }
   if (topic.compaction) add("compacted");
   if (topic.timestamps == timestamp_type::create_time) add("create time");
@@ -70,6 +71,7 @@ std::vector<table::cell> settings_of(const topic_info& topic) {
           bytes,
           records,
           limits.force,
+          limits.wait_for_readers,
           topic.compaction.has_value(),
           tombstone_age,
           dirty_ratio,
@@ -83,7 +85,7 @@ table topic_table(const std::vector<topic_info>& topics, bool for_programs) {
   if (for_programs) {
     t.columns.insert(t.columns.end(),
                      {"timestamps", "retention_ms", "retention_bytes", "retention_records", "retention_force",
-                      "compacted", "tombstone_age_ms", "dirty_ratio", "compression"});
+                      "retention_waits", "compacted", "tombstone_age_ms", "dirty_ratio", "compression"});
   } else {
     t.columns.emplace_back("keeps");
   }

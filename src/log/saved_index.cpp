@@ -81,6 +81,23 @@ std::vector<std::byte> save_index(const std::vector<const log_state*>& logs, con
   return out;
 }
 
+std::vector<saved_end> saved_ends(std::span<const std::byte> saved) {
+  std::vector<saved_end> ends;
+  reader in{saved};
+  header head{};
+  if (!in.take(head) || head.version != version) return ends;
+  for (std::uint64_t i = 0; i < head.partitions; ++i) {
+    partition_header p{};
+    if (!in.take(p)) return ends;
+    ends.push_back({p.log, p.partition, p.end});
+    log_index::entry passed_over;
+    for (std::uint64_t e = 0; e < p.entries; ++e) {
+      if (!in.take(passed_over)) return ends;
+    }
+  }
+  return ends;
+}
+
 std::optional<journal_extent> load_index(std::span<const std::byte> saved, const index_stamp& stamp,
                                          const find_log_function& find) {
   reader in{saved};

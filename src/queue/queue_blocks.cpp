@@ -195,6 +195,21 @@ result<void> mark_delivered(storage::write_transaction& txn, const storage::main
       txn, tables, queue, positions, [](block& b, std::size_t place) { b.delivered.set(place); }, false);
 }
 
+result<std::uint64_t> count_entries(const storage::transaction& txn, const storage::main_tables& tables,
+                                    std::uint32_t queue, std::uint64_t number) {
+  auto value = txn.get(tables.queues, block_key{queue, number}.view());
+  if (!value) return value.error();
+  if (!*value || (*value)->size() < sizeof(block_header)) return std::uint64_t{0};
+  return std::min<std::uint64_t>(((*value)->size() - sizeof(block_header)) / sizeof(reference),
+                                 block_entries);
+}
+
+result<void> erase_block(storage::write_transaction& txn, const storage::main_tables& tables,
+                         std::uint32_t queue, std::uint64_t number) {
+  if (auto erased = txn.erase(tables.queues, block_key{queue, number}.view()); !erased) return erased.error();
+  return {};
+}
+
 result<bool> erase_some(storage::write_transaction& txn, const storage::main_tables& tables,
                         std::uint32_t queue, std::size_t most) {
   auto c = storage::cursor::open(txn, tables.queues);

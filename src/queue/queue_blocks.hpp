@@ -69,6 +69,13 @@ struct queue_row {
 /// Marks positions, which are sorted, as delivered.
 [[nodiscard]] result<void> mark_delivered(storage::write_transaction& txn, const storage::main_tables& tables,
                                           std::uint32_t queue, std::span<const std::uint64_t> positions);
+/// How many entries a block has by its size alone, also where it is damaged.
+[[nodiscard]] result<std::uint64_t> count_entries(const storage::transaction& txn,
+                                                  const storage::main_tables& tables, std::uint32_t queue,
+                                                  std::uint64_t number);
+/// Erases a block, whatever it holds.
+[[nodiscard]] result<void> erase_block(storage::write_transaction& txn, const storage::main_tables& tables,
+                                       std::uint32_t queue, std::uint64_t number);
 /// Erases up to `most` rows of the queue, its state last. Returns whether all are gone.
 [[nodiscard]] result<bool> erase_some(storage::write_transaction& txn, const storage::main_tables& tables,
                                       std::uint32_t queue, std::size_t most);

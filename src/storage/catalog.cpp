@@ -73,7 +73,8 @@ log_entry decode(std::uint32_t id, schema::Log::Reader r) {
                 policy.getCompact(),
                 policy.getTombstoneMilliseconds(),
                 policy.getDirtyMillionths(),
-                policy.getCodec()};
+                policy.getCodec(),
+                policy.getWaitForReaders()};
   log.create_time = r.getCreateTime();
   for (const std::uint64_t offset : r.getCompacted()) log.compacted.push_back(offset);
   return log;
@@ -123,7 +124,6 @@ epoch_entry decode(std::uint32_t number, schema::Epoch::Reader r) {
 /// Adds one stored value to `into`. Throws kj::Exception for what is no message.
 result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
   const auto id = static_cast<std::uint32_t>(value.key & std::numeric_limits<std::uint32_t>::max());
-  if (static_cast<kind>(value.key >> 32) == kind::saved_index) return {};  // is no message
   static_assert(sizeof(capnp::word) == sizeof(std::uint64_t));
   capnp::FlatArrayMessageReader message{
       kj::arrayPtr(reinterpret_cast<const capnp::word*>(value.words.data()), value.words.size())};
@@ -184,7 +184,7 @@ result<bool> read_next(chunked_reader& reader, catalog& into) {
 }  // namespace
 
 result<catalog> read_catalog(const transaction& txn, const main_tables& tables) {
-  auto reader = chunked_reader::open(txn, tables.catalog);
+  auto reader = chunked_reader::open(txn, tables.catalog, key_of(kind::saved_index, 0));
   if (!reader) return reader.error();
   catalog all;
   all.store.format = 0;
@@ -253,6 +253,7 @@ result<void> put(write_transaction& txn, const main_tables& tables, const log_en
     policy.setTombstoneMilliseconds(entry.policy.tombstone_milliseconds);
     policy.setDirtyMillionths(entry.policy.dirty_millionths);
     policy.setCodec(entry.policy.codec);
+    policy.setWaitForReaders(entry.policy.wait_for_readers);
     b.setCreateTime(entry.create_time);
     auto compacted = b.initCompacted(narrow(entry.compacted.size()));
     for (std::size_t i = 0; i < entry.compacted.size(); ++i) compacted.set(narrow(i), entry.compacted[i]);

@@ -39,7 +39,8 @@ struct log_policy {
   bool compact = false;
   std::uint64_t tombstone_milliseconds = 0;
   std::uint32_t dirty_millionths = 0;
-  std::uint8_t codec = 0;  ///< a `storage::codec`: how records are sealed
+  std::uint8_t codec = 0;         ///< a `storage::codec`: how records are sealed
+  bool wait_for_readers = false;  ///< not what a group or a job has yet to read
   bool operator==(const log_policy&) const = default;
 };
 

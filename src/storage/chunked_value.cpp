@@ -65,15 +65,23 @@ result<void> erase_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t 
   }
 }
 
-result<chunked_reader> chunked_reader::open(const transaction& txn, MDB_dbi table) {
+result<chunked_reader> chunked_reader::open(const transaction& txn, MDB_dbi table,
+                                            std::optional<std::uint64_t> passed_over) {
   auto c = cursor::open(txn, table);
   if (!c) return c.error();
-  return chunked_reader{std::move(*c)};
+  return chunked_reader{std::move(*c), passed_over};
 }
 
 result<std::optional<chunked_reader::entry>> chunked_reader::next() {
   auto at = cursor_.move(started_ ? MDB_NEXT : MDB_FIRST);
   started_ = true;
+  if (chunk_key key{}; passed_over_ && at && *at && (*at)->key.size() == sizeof key) {
+    std::memcpy(&key, (*at)->key.data(), sizeof key);
+    if (big_endian(key.key_big_endian) == *passed_over_) {
+      const chunk_key behind{big_endian(*passed_over_ + 1), 0};
+      at = cursor_.move(MDB_SET_RANGE, behind.view());
+    }
+  }
   return read(std::move(at));
 }
 

@@ -22,7 +22,9 @@ namespace levada::storage {
 /// Walks all values of a table in key order.
 class chunked_reader {
  public:
-  [[nodiscard]] static result<chunked_reader> open(const transaction& txn, MDB_dbi table);
+  /// `passed_over` is the key of a value that `next` does not look at.
+  [[nodiscard]] static result<chunked_reader> open(const transaction& txn, MDB_dbi table,
+                                                   std::optional<std::uint64_t> passed_over = std::nullopt);
 
   struct entry {
     std::uint64_t key = 0;
@@ -37,10 +39,12 @@ class chunked_reader {
   [[nodiscard]] result<std::optional<entry>> find(std::uint64_t key);
 
  private:
-  explicit chunked_reader(cursor c) noexcept : cursor_{std::move(c)} {}
+  chunked_reader(cursor c, std::optional<std::uint64_t> passed_over) noexcept
+      : cursor_{std::move(c)}, passed_over_{passed_over} {}
   /// The value whose first chunk is there.
   [[nodiscard]] result<std::optional<entry>> read(result<std::optional<cursor::entry>> at);
   cursor cursor_;
+  std::optional<std::uint64_t> passed_over_;
   bool started_ = false;
 };
 

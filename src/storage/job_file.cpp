@@ -71,7 +71,7 @@ std::optional<int> holder(int fd) {
   return pid;
 }
 
-std::vector<std::byte> encode(const job_checkpoint& checkpoint) {
+kj::Array<capnp::word> encode(const job_checkpoint& checkpoint) {
   const auto narrow = [](std::size_t n) { return static_cast<capnp::uint>(n); };
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<schema::Job>();
@@ -88,13 +88,7 @@ std::vector<std::byte> encode(const job_checkpoint& checkpoint) {
     auto next = to.initNext(narrow(from.next.size()));
     for (std::size_t p = 0; p < from.next.size(); ++p) next.set(narrow(p), from.next[p]);
   }
-  const auto words = capnp::messageToFlatArray(message);
-  const auto body = std::as_bytes(std::span{words.begin(), words.size()});
-  const file_header header{magic, body.size(), XXH3_64bits(body.data(), body.size())};
-  std::vector<std::byte> all(sizeof header + body.size());
-  std::memcpy(all.data(), &header, sizeof header);
-  std::memcpy(all.data() + sizeof header, body.data(), body.size());
-  return all;
+  return capnp::messageToFlatArray(message);
 }
 
 result<job_checkpoint> decode(const fs::path& file, int fd) {
@@ -192,13 +186,16 @@ result<std::optional<job_checkpoint>> job_file::read() const {
 }
 
 result<void> job_file::write(const job_checkpoint& checkpoint) {
-  const std::vector<std::byte> all = encode(checkpoint);
+  const auto words = encode(checkpoint);
+  const auto body = std::as_bytes(std::span{words.begin(), words.size()});
+  const file_header header{magic, body.size(), XXH3_64bits(body.data(), body.size())};
   const fs::path file = path(new_extension);
   const auto write_all = [&]() -> result<void> {
     const unique_fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
     if (!fd) return system_error(errno, "open", file);
-    if (const int code = write_at(fd.get(), 0, all.data(), all.size()); code != 0)
-      return system_error(code, "write", file);
+    int code = write_at(fd.get(), 0, reinterpret_cast<const std::byte*>(&header), sizeof header);
+    if (code == 0) code = write_at(fd.get(), sizeof header, body.data(), body.size());
+    if (code != 0) return system_error(code, "write", file);
     if (::fdatasync(fd.get()) != 0) return system_error(errno, "sync", file);
     return {};
   };

@@ -137,6 +137,11 @@ result<void> environment::sync() {
   return {};
 }
 
+file_use environment::use() const noexcept {
+  mdb_filehandle_t fd = -1;
+  return mdb_env_get_fd(env_.get(), &fd) == 0 ? use_of(fd).value_or(file_use{}) : file_use{};
+}
+
 bool environment::no_room() const noexcept {
   constexpr std::uint64_t enough = std::uint64_t{4} << 20;
   mdb_filehandle_t fd = -1;
@@ -215,6 +220,11 @@ result<bool> write_transaction::erase(MDB_dbi table, bytes key) {
   if (rc == MDB_NOTFOUND) return false;
   if (rc != 0) return lmdb_error(rc, "erase");
   return true;
+}
+
+result<void> write_transaction::clear(MDB_dbi table) {
+  if (const int rc = mdb_drop(txn_.get(), table, 0); rc != 0) return lmdb_error(rc, "clear");
+  return {};
 }
 
 int write_transaction::commit() noexcept {

@@ -21,6 +21,8 @@
 
 #include <levada/error.hpp>
 
+#include "storage/file_use.hpp"
+
 namespace levada::storage {
 
 using bytes = std::span<const std::byte>;
@@ -94,6 +96,8 @@ class environment {
   /// Whether the data file has no room to grow by a few MiB: full file system, or the process's limit on file
   /// sizes. LMDB reports a short write as EIO, so this is asked before the device is blamed.
   [[nodiscard]] bool no_room() const noexcept;
+  /// The room that the data file takes, whether it still has a name or not.
+  [[nodiscard]] file_use use() const noexcept;
   /// From now on lets go of touched pages after each `touched_max` bytes. To be called once, before the
   /// environment is shared.
   [[nodiscard]] result<void> let_go_of_pages(std::size_t touched_max);
@@ -147,6 +151,8 @@ class write_transaction : public transaction {
   [[nodiscard]] result<std::span<std::byte>> reserve(MDB_dbi table, bytes key, std::size_t size);
   /// Whether there was something to erase.
   [[nodiscard]] result<bool> erase(MDB_dbi table, bytes key);
+  /// Erases everything in a table.
+  [[nodiscard]] result<void> clear(MDB_dbi table);
   /// Ends the transaction either way; returns LMDB's code, 0 for success.
   [[nodiscard]] int commit() noexcept;
 

@@ -63,7 +63,7 @@ result<segment_writer> segment_writer::create(const std::filesystem::path& file,
                                               const segment_identity& identity, std::size_t bytes_max) {
   if (::unlink(file.c_str()) != 0 && errno != ENOENT) return system_error(errno, "replace", file);
   // Address space only. A small batch may fill half a page, and each needs its entry in the tree.
-  const std::size_t map_bytes = 3 * bytes_max + 4 * commit_bytes;
+  const std::size_t map_bytes = 3 * (bytes_max + 5 * commit_bytes);
   auto env = environment::open(
       file, {.map_bytes = map_bytes - map_bytes % 65'536, .no_sync = true, .single_file = true});
   if (!env) return env.error();
@@ -105,15 +105,34 @@ result<void> segment_writer::begin() {
 result<void> segment_writer::commit() {
   const int rc = txn_->commit();
   txn_.reset();
+  written_ += uncommitted_;
   if (rc == 0) return {};
   // LMDB reports a short write as EIO.
   return lmdb_error(rc == EIO && env_.no_room() ? ENOSPC : rc,
                     fmt::format("write segment '{}'", file_.string()));
 }
 
+bool segment_writer::needs_larger_map(std::size_t size) const noexcept {
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  return written_ + uncommitted_ + size + 4 * commit_bytes > info.me_mapsize / 3;
+}
+
+/// Nobody else has the file open, so its map may move while no transaction is under way.
+result<void> segment_writer::grow_map(std::size_t size) {
+  const std::size_t wanted = 6 * (written_ + size + 4 * commit_bytes);
+  if (const int rc = mdb_env_set_mapsize(env_.get(), wanted - wanted % 65'536); rc != 0)
+    return lmdb_error(rc, fmt::format("write segment '{}'", file_.string()));
+  return {};
+}
+
 result<std::span<std::byte>> segment_writer::add(const batch_key& key, std::size_t size) {
-  if (uncommitted_ > 0 && uncommitted_ + size > commit_bytes) {
+  const bool larger = needs_larger_map(size);
+  if (larger || (uncommitted_ > 0 && uncommitted_ + size > commit_bytes)) {
     if (auto done = commit(); !done) return done.error();
+    if (larger) {
+      if (auto grown = grow_map(size); !grown) return grown.error();
+    }
     if (auto begun = begin(); !begun) return begun.error();
   }
   auto place = txn_->reserve(table_, stored_key{key}.view(), size);

@@ -27,7 +27,7 @@ struct segment_identity {
 /// Writes one segment. Not safe to share. Without `finish` the file is removed again.
 class segment_writer {
  public:
-  /// Makes the file. `bytes_max` bounds the sum of the sizes of all batches.
+  /// Makes the file. `bytes_max` is about the sum of the sizes of all batches; it may become more.
   [[nodiscard]] static result<segment_writer> create(const std::filesystem::path& file,
                                                      const segment_identity& identity, std::size_t bytes_max);
   segment_writer(segment_writer&&) noexcept;
@@ -45,12 +45,15 @@ class segment_writer {
   segment_writer() = default;
   [[nodiscard]] result<void> begin();
   [[nodiscard]] result<void> commit();
+  [[nodiscard]] bool needs_larger_map(std::size_t size) const noexcept;
+  [[nodiscard]] result<void> grow_map(std::size_t size);
 
   std::filesystem::path file_;
   environment env_;
   std::optional<write_transaction> txn_;
   MDB_dbi table_ = 0;
   std::size_t uncommitted_ = 0;
+  std::size_t written_ = 0;
 };
 
 /// A segment, mapped. Safe to share between threads.
@@ -67,6 +70,7 @@ class segment_file {
   [[nodiscard]] const segment_identity& identity() const noexcept { return identity_; }
   [[nodiscard]] const std::filesystem::path& file() const noexcept { return file_; }
   [[nodiscard]] touched_pages& pages() const noexcept { return env_.pages(); }
+  [[nodiscard]] const environment& env() const noexcept { return env_; }
 
  private:
   friend class segment_reader;

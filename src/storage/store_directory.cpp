@@ -219,9 +219,9 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
   const fs::path main_directory = directory / main_directory_name;
   auto restored = restore(main_directory, options.boot_id);
   if (!restored) return restored.error();
-  auto main = main_environment::open(main_directory,
-                                     {.map_bytes = options.map_bytes, .no_sync = options.checkpointed},
-                                     *restored ? std::nullopt : lock->clean_transaction());
+  auto main = main_environment::open(
+      main_directory, {.map_bytes = options.map_bytes, .no_sync = options.checkpointed},
+      *restored || options.examine_pages ? std::nullopt : lock->clean_transaction());
   if (!main) return main.error();
   if (*restored) {
     // Who has LMDB's lock file open goes on from where the store was, not from where it is.
@@ -251,7 +251,14 @@ result<owned_store> open_memory_store(const fs::path& parent, const store_option
   auto main = create_main(scratch->path() / main_directory_name, options, true);
   if (!main) return main.error();
   // The files are unlinked here; the open environment keeps their content for as long as it lives.
-  return owned_store{std::nullopt, std::nullopt, std::move(*main), parent};
+  auto files = files_below(scratch->path());
+  if (!files) return files.error();
+  owned_store store{std::nullopt, std::nullopt, std::move(*main), parent};
+  const auto data = store.main.env().use().identity;
+  for (const auto& file : *files) {
+    if (file.use.identity != data) store.nameless_bytes += file.use.on_disk;
+  }
+  return store;
 }
 
 result<void> examine_place(const fs::path& directory) {

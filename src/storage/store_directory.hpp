@@ -44,6 +44,8 @@ struct owned_store {
   std::optional<storage::checkpointing> checkpoints = std::nullopt;
   /// Whether opening has taken it back to a checkpoint. A new epoch is to begin then.
   bool restored = false;
+  /// The room of files without a name that nothing else here tells of.
+  std::uint64_t nameless_bytes = 0;
 };
 
 /// A store opened by another process, read-only.
@@ -64,6 +66,8 @@ struct store_options {
   bool checkpointed = false;
   /// What names this run of the system.
   std::string boot_id = system_boot_id();
+  /// Whether every page is examined also where the store was closed in good order.
+  bool examine_pages = false;
 };
 
 struct attaching_options {

@@ -102,6 +102,39 @@ TEST_F(ReaderWatch, TellsAStoppedReaderFromARunningOneAndFreesWhatADeadOneHeld) 
   EXPECT_THAT(readers(), IsEmpty()) << "it has been let go of";
 }
 
+TEST_F(ReaderWatch, KnowsWhoKeepsFreedPagesFromBeingUsedAgain) {
+  close();
+  bus_options o = options();
+  seals_everything(o);
+  open(o);
+  constexpr std::uint64_t record_bytes = 10'000;
+  for (int i = 0; i < 20; ++i) ok(the_bus().publish("orders", record{std::string(record_bytes, 'x')}));
+  const auto entries_of = [this](space_reason why) {
+    auto report = ok(the_bus().space());
+    std::uint64_t sum = 0;
+    for (const auto& e : report.entries) sum += e.bytes;
+    EXPECT_EQ(sum, report.bytes);
+    std::erase_if(report.entries, [why](const auto& e) { return e.reason != why; });
+    return report.entries;
+  };
+  {
+    child_process child{holding()};
+    ASSERT_EQ(child.read_line(), "holds");
+    EXPECT_THAT(entries_of(space_reason::held_snapshot), IsEmpty()) << "it is the newest";
+    maintain();
+    const auto held = entries_of(space_reason::held_snapshot);
+    ASSERT_THAT(held, SizeIs(1));
+    EXPECT_EQ(held[0].holder, std::to_string(child.pid()));
+    EXPECT_GE(held[0].bytes, 20 * record_bytes);
+    child.go();
+    EXPECT_EQ(child.wait(), 0);
+  }
+  EXPECT_THAT(entries_of(space_reason::held_snapshot), IsEmpty());
+  const auto free = entries_of(space_reason::free_pages);
+  ASSERT_THAT(free, SizeIs(1));
+  EXPECT_GE(free[0].bytes, 20 * record_bytes);
+}
+
 TEST_F(ReaderWatch, NamesTheJob) {
   child_process child{[this](const auto& say) {
     {

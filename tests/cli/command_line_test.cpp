@@ -183,6 +183,11 @@ TEST(CommandLine, TakesCheck) {
   EXPECT_EQ(parse_as<check_request>({"check", "--dir", "d"}).directory, "d");
 }
 
+TEST(CommandLine, TakesRepair) {
+  EXPECT_FALSE(parse_as<repair_request>({"repair", "--dir", "d"}).dry_run);
+  EXPECT_TRUE(parse_as<repair_request>({"repair", "--dir", "d", "--dry-run"}).dry_run);
+}
+
 TEST(CommandLine, NeedsACommand) {
   EXPECT_THAT(refusal({}), StartsWith("a command is needed"));
   EXPECT_THAT(refusal({"topic", "--dir", "d"}), StartsWith("there is no command 'topic'"));
@@ -191,7 +196,8 @@ TEST(CommandLine, NeedsACommand) {
 }
 
 TEST(CommandLine, NeedsADirectoryEverywhere) {
-  for (const char* const command : {"topics", "groups", "queues", "exchanges", "bindings", "check"}) {
+  for (const char* const command :
+       {"topics", "groups", "queues", "exchanges", "bindings", "check", "repair"}) {
     EXPECT_EQ(refusal({command}), fmt::format("--dir is required (see levada {} --help)", command));
   }
   EXPECT_THAT(refusal({"produce", "t"}), HasSubstr("--dir is required"));
@@ -243,8 +249,8 @@ TEST(CommandLine, RefusesOptionsThatContradictEachOther) {
 
 TEST(CommandLine, HasHelpForTheProgramAndEachCommand) {
   const auto all = help({"--help"});
-  for (const char* const command :
-       {"topics", "produce", "tail", "replay", "groups", "queues", "exchanges", "bindings", "check"}) {
+  for (const char* const command : {"topics", "produce", "tail", "replay", "groups", "queues", "exchanges",
+                                    "bindings", "check", "repair"}) {
     EXPECT_THAT(all, HasSubstr(std::string{"\n  "} + command + " "));
     const auto one = help({command, "--help"});
     EXPECT_THAT(one, HasSubstr(std::string{"Usage: levada "} + command));

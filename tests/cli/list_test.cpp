@@ -32,7 +32,8 @@ class Listing : public command_fixture {
   /// The settings of a topic, at the end of its line of JSON, that was declared without any.
   static std::string defaults() {
     return R"("timestamps":"append_time","retention_ms":null,"retention_bytes":null,"retention_records":null,)"
-           R"("retention_force":false,"compacted":false,"tombstone_age_ms":null,"dirty_ratio":null,)"
+           R"("retention_force":false,"retention_waits":false,"compacted":false,"tombstone_age_ms":null,)"
+           R"("dirty_ratio":null,)"
            R"("compression":"none"})"
            "\n";
   }
@@ -137,7 +138,11 @@ TEST_F(SmallListing, ShowsWhatTopicsKeep) {
     auto owner = ok(bus::open(store()));
     topic_options o;
     o.timestamps = timestamp_type::create_time;
-    o.retention = {.age = std::chrono::minutes{90}, .bytes = 5000, .records = 7, .force = true};
+    o.retention = {.age = std::chrono::minutes{90},
+                   .bytes = 5000,
+                   .records = 7,
+                   .force = true,
+                   .wait_for_readers = true};
     o.compaction = compaction_policy{.tombstone_age = std::chrono::milliseconds{2500}, .dirty_ratio = 0.25};
     o.compression = compression::zstd;
     ok(owner.declare_topic("a", o));
@@ -145,14 +150,14 @@ TEST_F(SmallListing, ShowsWhatTopicsKeep) {
   }
   EXPECT_EQ(print({"topics"}),
             "TOPIC  KIND   PARTITION  BEGIN  END  RECORDS  KEEPS\n"
-            "a      topic          0      0    0        0  90m, 5000B, 7 records, forced, compacted, create "
-            "time, zstd\n"
+            "a      topic          0      0    0        0  90m, 5000B, 7 records, forced, waits for "
+            "readers, compacted, create time, zstd\n"
             "b      topic          0      0    0        0  all, lz4\n");
   EXPECT_EQ(
       print({"topics", "a", "--json"}),
       R"({"topic":"a","kind":"topic","partition":0,"begin":0,"end":0,"records":0,"timestamps":"create_time",)"
       R"("retention_ms":5400000,"retention_bytes":5000,"retention_records":7,"retention_force":true,)"
-      R"("compacted":true,"tombstone_age_ms":2500,"dirty_ratio":2.5E-1,"compression":"zstd"})"
+      R"("retention_waits":true,"compacted":true,"tombstone_age_ms":2500,"dirty_ratio":2.5E-1,"compression":"zstd"})"
       "\n");
 }
 

@@ -224,6 +224,164 @@ TEST_F(Retention, TakesReferencedMessagesWhenForced) {
   EXPECT_THAT(desk.receive(at_once), fails_with(errc::overtaken));
 }
 
+/// Topics that keep the newest ten records, and what their readers have yet to read.
+class WaitingRetention : public Retention {
+ protected:
+  static constexpr retention_policy waits{.records = 10, .wait_for_readers = true};
+
+  WaitingRetention() { ok(the_bus().declare_topic("orders", {.retention = waits})); }
+  void commit(const std::string& group, std::uint64_t next, const std::string& topic = "orders") {
+    ok(join(group, {topic}).commit({topic, partition_id{0}}, offset{next}));
+  }
+  /// Opens a job, reads so many records of the first batch, and notes it, while nobody owns the store.
+  void read_as_job(const std::string& name, const char* topic, std::size_t records) {
+    close();
+    {
+      const auto look = ok(attachment::open(store()));
+      const job_options one_by_one{.bytes_max = 1};
+      auto reading =
+          ok(topic != nullptr ? look.open_job(name, topic, one_by_one) : look.open_job_all(name, one_by_one));
+      for (std::size_t i = 0; i < records; ++i) ASSERT_EQ(ok(reading.next()).size(), 1U);
+      ok(reading.checkpoint());
+    }
+    open();
+  }
+};
+
+TEST_F(WaitingRetention, KeepsWhatAGroupHasYetToReadAndNothingElse) {
+  publish_sealed("orders", 10);
+  commit("audit", 5);
+  commit("billing", 8);
+  for (int i = 0; i < 4; ++i) publish_sealed("orders", 10);
+  EXPECT_EQ(values("orders"), numbers(5, 50)) << "the slowest group decides";
+  commit("audit", 20);
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(8, 50));
+  commit("billing", 50);
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(20, 50));
+  reopen();
+  EXPECT_EQ(ok(the_bus().topics())[0].retention, waits);
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(20, 50)) << "also after a restart, with no member about";
+  commit("audit", 50);
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(40, 50));
+}
+
+TEST_F(WaitingRetention, KeepsWhatIsTooOldAsWell) {
+  ok(the_bus().set_retention("orders", {.age = 1min, .wait_for_readers = true}));
+  publish_sealed("orders", 6);
+  commit("audit", 2);
+  the_clock().advance(1h);
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(2, 6));
+  commit("audit", 6);
+  maintain();
+  EXPECT_TRUE(values("orders").empty());
+}
+
+TEST_F(WaitingRetention, WaitsInEachPartitionForThoseWhoHaveCommittedThere) {
+  const auto split = ok(the_bus().declare_topic(
+      "split", {.partitions = 2, .retention = {.records = 1, .wait_for_readers = true}}));
+  for (int i = 0; i < 10; ++i) {
+    for (std::uint32_t p = 0; p < 2; ++p) ok(split.publish(partition_id{p}, record{"v"}));
+    if (i == 0) ok(join("audit", {"split"}).commit({"split", partition_id{1}}, offset{1}));
+    maintain();
+  }
+  EXPECT_GE(partition("split", 0).begin, offset{9}) << "nobody has committed anything there";
+  EXPECT_EQ(partition("split", 1).begin, offset{1});
+}
+
+TEST_F(WaitingRetention, KeepsWhatAJobHasYetToReadUntilItIsRemoved) {
+  publish_sealed("orders", 10);
+  read_as_job("report", "orders", 3);
+  for (int i = 0; i < 3; ++i) publish_sealed("orders", 10);
+  EXPECT_EQ(values("orders"), numbers(3, 40));
+  read_as_job("report", "orders", 4);
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(7, 40));
+  ok(the_bus().remove_job("report"));
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(30, 40));
+}
+
+TEST_F(WaitingRetention, WaitsForAJobOverAllTopicsAlsoInThoseThatItHasNotSeen) {
+  publish_sealed("orders", 10);
+  read_as_job("audit", nullptr, 2);
+  ok(the_bus().declare_topic("later", {.retention = waits}));
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 10; ++j) ok(the_bus().publish("later", record{"v"}));
+    publish_sealed("orders", 10);
+  }
+  EXPECT_EQ(values("orders"), numbers(2, 40));
+  EXPECT_EQ(partition("later").begin, offset{0});
+  ok(the_bus().remove_job("audit"));
+  maintain();
+  EXPECT_EQ(partition("later").begin, offset{20});
+}
+
+TEST_F(WaitingRetention, DoesNotWaitForJobsOverOtherTopics) {
+  ok(the_bus().declare_topic("notes"));
+  read_as_job("report", "notes", 0);
+  for (int i = 0; i < 3; ++i) publish_sealed("orders", 10);
+  EXPECT_EQ(values("orders"), numbers(20, 30));
+}
+
+TEST_F(WaitingRetention, IsNotWhatHappensUnlessToldSo) {
+  ok(the_bus().set_retention("orders", {.records = 10}));
+  publish_sealed("orders", 10);
+  commit("audit", 5);
+  read_as_job("report", "orders", 3);
+  for (int i = 0; i < 3; ++i) publish_sealed("orders", 10);
+  EXPECT_EQ(values("orders"), numbers(30, 40));
+}
+
+TEST_F(WaitingRetention, BeginsAndEndsAtRunTime) {
+  ok(the_bus().set_retention("orders", {.records = 10}));
+  publish_sealed("orders", 10);
+  commit("audit", 5);
+  ok(the_bus().set_retention("orders", waits));
+  for (int i = 0; i < 3; ++i) publish_sealed("orders", 10);
+  EXPECT_EQ(values("orders"), numbers(5, 40));
+  ok(the_bus().set_retention("orders", {.records = 10}));
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(30, 40));
+}
+
+TEST_F(WaitingRetention, HasNoSayInWhatIsDeletedByName) {
+  publish_sealed("orders", 10);
+  commit("audit", 5);
+  ok(the_bus().delete_records({"orders", partition_id{0}}, offset{8}));
+  maintain();
+  EXPECT_EQ(values("orders"), numbers(8, 10));
+  ok(the_bus().delete_topic("orders"));
+  maintain();
+  EXPECT_EQ(segments(), 0U);
+}
+
+TEST_F(WaitingRetention, KeepsSettledMessagesOfAnExchangeForGroups) {
+  ok(the_bus().declare_exchange("alerts", {.retention = {.records = 1, .wait_for_readers = true}}));
+  ok(the_bus().declare_queue("desk"));
+  ok(the_bus().bind("alerts", "desk", "#"));
+  auto desk = ok(the_bus().consume("desk"));
+  for (int i = 0; i < 20; ++i) {
+    ok(the_bus().publish("alerts", "north", record{std::to_string(i)}));
+    const auto d = ok(desk.receive(at_once));
+    ASSERT_TRUE(d.has_value());
+    if (i > 0) ok(desk.ack(d->tag()));
+    if (i == 9) commit("audit", 5, "alerts");
+    if (i % 10 == 9) maintain();
+  }
+  EXPECT_EQ(values("alerts"), numbers(0, 20)) << "the queue needs the first, the group those from 5 on";
+  commit("audit", 10, "alerts");
+  maintain();
+  auto left = numbers(9, 20);
+  left.front() = "0";
+  EXPECT_EQ(values("alerts"), left) << "what was read and settled is gone";
+  EXPECT_EQ(partition("alerts").begin, offset{0});
+}
+
 TEST_F(Retention, ShowsAttachedReadersWhatIsLeft) {
   ok(the_bus().declare_topic("orders", {.retention = {.records = 10}}));
   for (int i = 0; i < 3; ++i) publish_sealed("orders", 10);

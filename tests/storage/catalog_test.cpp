@@ -38,7 +38,10 @@ auto plain(const log_entry& e) {
                     e.policy.retention_milliseconds,
                     e.policy.retention_bytes,
                     e.policy.retention_records,
-                    e.policy.force};
+                    e.policy.force,
+                    e.policy.compact,
+                    e.policy.codec,
+                    e.policy.wait_for_readers};
 }
 auto plain(const queue_entry& e) {
   return std::tuple{e.id, e.name, e.exclusive, e.created};
@@ -234,6 +237,24 @@ TEST_F(Catalog, IsStoredByteForByteAsPinned) {
     EXPECT_EQ(hex(found[i].key), golden[i].first);
     EXPECT_EQ(hex(found[i].value), golden[i].second) << "under key " << golden[i].first;
   }
+}
+
+TEST_F(Catalog, StoresThatALogWaitsForReadersWhereNothingStoodBefore) {
+  log_entry waits = some_log;
+  waits.policy.wait_for_readers = true;
+  put(some_store);
+  put(waits);
+  EXPECT_EQ(plain(ok(stored()).logs), plain(std::vector{waits}));
+  const auto found = entries();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(hex(found[1].value),
+            "8800000000000000"  // size
+            "a33390358143f686"  // checksum
+            "0000000010000000"  // segments of the message: one, its words
+            "0000000002000400030000000000000002401e18240a06000d0000003a000000"
+            "0d0000001d000000140000000500000025000000050000006f72646572730000"
+            "90010000000000000000000000000000110000000000000060ea000000000000"
+            "000000400000000040420f000000000005000000000000000000000000000000");
 }
 
 TEST_F(Catalog, KeepsExtremeNumbersAndAnyBytesOfKeysAndNames) {
