@@ -99,6 +99,10 @@ TEST_F(Worker, TellsWhoWaitsHowTheRunEnded) {
 
 TEST_F(Worker, LetsWhoWaitsGoWhenItStopsAndNeverStartsAgain) {
   worker w{clock_, task()};
+  outcome_ = [&]() -> result<void> {
+    while (!w.stopping()) std::this_thread::yield();
+    return {};
+  };
   sleeping_threads threads;
   result<void> outcome{};
   threads.start([&] { outcome = w.wait_for_run([] { return false; }); });
@@ -106,11 +110,31 @@ TEST_F(Worker, LetsWhoWaitsGoWhenItStopsAndNeverStartsAgain) {
   w.stop();
   threads.join();
   EXPECT_THAT(outcome, fails_with(errc::closed));
+  const int runs = runs_;
   due_ = clock::steady_time::min();
   w.start();
-  w.wake();
+  w.ask();
   EXPECT_THAT(w.wait_for_run([] { return false; }), fails_with(errc::closed));
-  EXPECT_EQ(runs_, 0);
+  EXPECT_EQ(runs_, runs);
+}
+
+TEST_F(Worker, RunsOnceMoreForWhoAsksDuringARun) {
+  std::atomic<bool> go_on{false};
+  std::atomic<int> under_way{0};
+  outcome_ = [&]() -> result<void> {
+    ++under_way;
+    while (!go_on) std::this_thread::yield();
+    return {};
+  };
+  worker w{clock_, task()};
+  w.start();
+  w.ask();
+  while (under_way == 0) std::this_thread::yield();
+  w.ask();
+  go_on = true;
+  while (runs_ < 2) std::this_thread::yield();
+  clock_.wait_for_waiters(1);
+  EXPECT_EQ(runs_, 2);
 }
 
 }  // namespace

@@ -293,6 +293,17 @@ TEST_F(SegmentFile, HoldsBatchesOfAnySize) {
   for (const auto& batch : batches) expect_same(ok(r.find(batch.key)), &batch);
 }
 
+TEST_F(SegmentFile, TakesMoreThanItWasToldOf) {
+  constexpr std::size_t size = std::size_t{12} << 20;
+  auto to = writer(0);
+  for (std::uint64_t i = 0; i < 13; ++i) {
+    const auto place = ok(to.add({5, 1, i}, size));
+    std::memset(place.data(), static_cast<int>(i), place.size());
+  }
+  EXPECT_GT(ok(to.finish(false)), 13 * size);
+  EXPECT_THAT(storage::verify_segment_file(file()), succeeds());
+}
+
 TEST_F(SegmentFile, HoldsWhatTookSeveralCommitsInAnyOrderOfKeys) {
   std::mt19937 random{5};
   std::vector<known_batch> batches;
