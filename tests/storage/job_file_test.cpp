@@ -106,7 +106,8 @@ TEST_F(JobFile, KeepsTheCheckpointBeforeWhenOneCannotBeWritten) {
   auto obstacle = file_of(".job");
   obstacle.replace_extension(".new");
   fs::create_directory(obstacle);
-  EXPECT_THAT(file.write({.name = "a", .epoch = 4, .time = 0, .topic = {}, .logs = {}}), fails_with(errc::io_error));
+  EXPECT_THAT(file.write({.name = "a", .epoch = 4, .time = 0, .topic = {}, .logs = {}}),
+              fails_with(errc::io_error));
   EXPECT_EQ(ok(file.read()), checkpoint_of("a"));
 }
 
