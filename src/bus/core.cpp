@@ -35,7 +35,8 @@ core::~core() {
     watch_.abandon();
     if (checkpointer_) checkpointer_->abandon();
     // Closing LMDB here would clear the reader slots of the process that this one was forked from.
-    static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose
+    if (store_)
+      static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose
     return;
   }
   close();

@@ -262,6 +262,10 @@ result<void> core::note_deliveries() {
 }
 
 result<void> core::close() {
+  if (fork_guard_.forked()) {
+    return error{errc::forked,
+                 fmt::format("close: the bus of '{}' belongs to the parent process", store_name_)};
+  }
   if (closed_.exchange(true)) return {};
   maintenance_.stop();
   watch_.stop();

@@ -174,7 +174,8 @@ TEST_F(Opening, RefusesUseAfterFork) {
     const auto joined = owner.join("g", {"orders"});
     if (published || published.error() != errc::forked || joined || joined.error() != errc::forked) return 1;
     const auto opened = bus::open(store());
-    return !opened && opened.error() == errc::store_in_use ? 0 : 2;
+    if (opened || opened.error() != errc::store_in_use) return 2;
+    return owner.close().error() == errc::forked ? 0 : 3;
   }};
   EXPECT_EQ(child.wait(), 0);
   EXPECT_THAT(orders.publish(record{"from the parent"}), succeeds());
