@@ -58,8 +58,8 @@ class LEVADA_EXPORT bus {
 
   /// Waits for the commits in flight, wakes every waiting call (they fail with `errc::closed`), removes
   /// anonymous queues, notes which messages were delivered, and gives the store up. Idempotent. Fails when
-  /// that last note could not be written; the store is given up all the same, and intact. In a forked child it
-  /// fails with `errc::forked` and does nothing, as does the destructor.
+  /// that last note could not be written; the store is given up all the same, and intact. In a forked child
+  /// it fails with `errc::forked` and does nothing, as does the destructor.
   result<void> close();
 
   // Topics
