@@ -23,7 +23,6 @@ result<std::unique_ptr<job::impl>> job::impl::make(setting where, storage::job_f
     return error{errc::inequivalent, fmt::format("open job '{}' of {}: it reads {}", self->name_,
                                                  what(self->topic_.value_or("")), what((*last)->topic))};
   }
-  if (auto known = self->where_.source->refresh(); !known) return known.error();
   std::optional<pass_positions> from;
   if (*last) from = self->resume(**last);
   auto pass = replay::impl::make(

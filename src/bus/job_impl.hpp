@@ -21,7 +21,7 @@ namespace levada {
 
 class job::impl {
  public:
-  /// What a job needs to know of the store that it reads.
+  /// What a job needs to know of the store that it reads, as of now: refreshed by whoever asks for the job.
   struct setting {
     std::shared_ptr<replay_source> source;
     std::function<std::uint32_t()> epoch;  ///< of what the source has read last

@@ -351,15 +351,7 @@ class reading {
     const auto [time, added] = found_.times.try_emplace(header.log, header.time_last);
     if (!added) time->second = std::max(time->second, header.time_last);
     if (!sink_.records) return {};
-    return sink_.records({.log = header.log,
-                          .partition = header.partition,
-                          .base_offset = header.base_offset + skip,
-                          .count = header.count - skip,
-                          .epoch = header.epoch,
-                          .sequence = sequence,
-                          .time_first = header.time_first,
-                          .time_last = header.time_last,
-                          .records = records});
+    return sink_.records(run_of_row(sequence, header, skip, records));
   }
 
   /// What is lost at the ends of partitions. Offsets that something else in the store names have been given,

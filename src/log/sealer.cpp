@@ -136,15 +136,7 @@ class sealing {
       return error{errc::damaged,
                    fmt::format("seal journal row {}: its records cannot be told apart", sequence)};
     }
-    return (*segment)->add({.log = header.log,
-                            .partition = header.partition,
-                            .base_offset = header.base_offset + skip,
-                            .count = header.count - skip,
-                            .epoch = header.epoch,
-                            .sequence = sequence,
-                            .time_first = header.time_first,
-                            .time_last = header.time_last,
-                            .records = records.subspan(*skipped)},
+    return (*segment)->add(run_of_row(sequence, header, skip, records.subspan(*skipped)),
                            request_.codec_of ? request_.codec_of(header.log) : storage::codec::none);
   }
 

@@ -14,6 +14,7 @@
 
 #include "storage/catalog.hpp"
 #include "storage/codec.hpp"
+#include "storage/row.hpp"
 #include "storage/segment_file.hpp"
 
 namespace levada::log {
@@ -30,6 +31,20 @@ struct record_run {
   std::int64_t time_last = 0;   ///< no record is newer
   storage::bytes records;
 };
+
+/// The records of a row from the `skip`-th on, which is where `records` begins.
+[[nodiscard]] inline record_run run_of_row(std::uint64_t sequence, const storage::row_header& header,
+                                           std::uint32_t skip, storage::bytes records) noexcept {
+  return {.log = header.log,
+          .partition = header.partition,
+          .base_offset = header.base_offset + skip,
+          .count = header.count - skip,
+          .epoch = header.epoch,
+          .sequence = sequence,
+          .time_first = header.time_first,
+          .time_last = header.time_last,
+          .records = records};
+}
 
 /// One segment under way, and the batch under way of each of its partitions. Not safe to share.
 class segment_builder {
