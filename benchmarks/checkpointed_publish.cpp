@@ -12,52 +12,18 @@
 #include <levada/bus.hpp>
 
 #include "questions.hpp"
+#include "support/batch_publishing.hpp"
 #include "support/stores.hpp"
 #include "support/suite.hpp"
 
 namespace levada::bench {
 namespace {
 
-/// What each half writes, and in how many commits.
-struct load {
-  std::uint32_t partitions = 1;
-  /// A multiple of what all partitions' rows hold, so that all rows are full.
-  std::size_t records_per_commit = records_per_group;
-  std::size_t commits = 1;
-};
-
-void publish(const topic& where, publish_batch& batch, const load& work) {
-  for (std::size_t i = 0; i < work.commits; ++i) {
-    add_records(batch, work.records_per_commit);
-    (void)where.publish(batch).value();
-  }
-}
-
-void append(raw_journal& raw, const load& work) {
-  for (std::size_t i = 0; i < work.commits; ++i) {
-    raw.append(work.records_per_commit / records_per_row, full_row_bytes);
-  }
-}
-
-/// Publishing and checkpoints; nothing is sealed, so both sides end with the same rows.
-class publishing_alone : public pair {
+/// Publishing and checkpoints.
+class publishing_alone : public batch_publishing {
  public:
   publishing_alone(const std::filesystem::path& directory, const load& work)
-      : work_{work},
-        stores_{directory, work.partitions, checkpointed{}},
-        batch_{stores_.topic().make_batch()} {}
-
-  void levada_half() override { publish(stores_.topic(), batch_, work_); }
-  void raw_half() override { append(stores_.raw(), work_); }
-  std::optional<double> finish() override {
-    stores_.close_and_compare();
-    return std::nullopt;
-  }
-
- private:
-  load work_;
-  stores stores_;
-  publish_batch batch_;
+      : batch_publishing{directory, work, checkpointed{}} {}
 };
 
 /// With default options, so sealing begins in the background at 64 MiB. A half ends when the sealing that it

@@ -11,6 +11,7 @@
 #include <levada/record.hpp>
 
 #include "questions.hpp"
+#include "support/batch_publishing.hpp"
 #include "support/crew.hpp"
 #include "support/stores.hpp"
 #include "support/suite.hpp"
@@ -18,65 +19,29 @@
 namespace levada::bench {
 namespace {
 
-/// One thread publishes batches of 1 MiB; raw LMDB commits the same.
-class batches_of_one_thread : public pair {
- public:
-  batches_of_one_thread(const std::filesystem::path& directory, std::uint32_t partitions, std::size_t groups)
-      : stores_{directory, partitions}, batch_{stores_.topic().make_batch()}, groups_{groups} {}
-
-  void levada_half() override {
-    for (std::size_t i = 0; i < groups_; ++i) {
-      add_records(batch_, records_per_group);
-      (void)stores_.topic().publish(batch_).value();
-    }
-  }
-  void raw_half() override {
-    for (std::size_t i = 0; i < groups_; ++i) {
-      stores_.raw().append(records_per_group / records_per_row, full_row_bytes);
-    }
-  }
-  std::optional<double> finish() override {
-    stores_.close_and_compare();
-    return std::nullopt;
-  }
-
- private:
-  stores stores_;
-  publish_batch batch_;
-  std::size_t groups_;
-};
-
 /// Eight threads publish batches of 128 KiB at the same time; raw LMDB commits eight of them at a time.
 class batches_of_many_threads : public pair {
  public:
   static constexpr std::size_t threads = 8;
-  static constexpr std::size_t records_per_batch = records_per_group / threads;
 
-  batches_of_many_threads(const std::filesystem::path& directory, std::uint32_t partitions,
-                          std::size_t groups)
-      : stores_{directory, partitions}, groups_{groups}, crew_{threads} {
+  batches_of_many_threads(const std::filesystem::path& directory, const load& work)
+      : work_{work}, stores_{directory, work.partitions}, crew_{threads} {
     for (std::size_t i = 0; i < threads; ++i) batches_.push_back(stores_.topic().make_batch());
   }
 
   void levada_half() override {
     crew_.run([this](std::size_t thread) {
-      for (std::size_t i = 0; i < groups_; ++i) {
-        add_records(batches_[thread], records_per_batch);
-        (void)stores_.topic().publish(batches_[thread]).value();
-      }
+      publish(stores_.topic(), batches_[thread],
+              {.records_per_commit = work_.records_per_commit / threads, .commits = work_.commits});
     });
   }
-  void raw_half() override {
-    for (std::size_t i = 0; i < groups_; ++i) {
-      stores_.raw().append(records_per_group / records_per_row, full_row_bytes);
-    }
-  }
+  void raw_half() override { append(stores_.raw(), work_); }
   std::optional<double> finish() override { return stores_.close_and_compare(); }
 
  private:
+  load work_;
   stores stores_;
   std::vector<publish_batch> batches_;
-  std::size_t groups_;
   crew crew_;
 };
 
@@ -114,22 +79,22 @@ void ask_grouped_publish(suite& s) {
   const auto groups = s.size<std::size_t>(8, 1);
   const auto records_per_thread = s.size<std::size_t>(100, 2);
   for (const std::uint32_t partitions : {1U, 8U}) {
+    const load work{.partitions = partitions, .commits = groups};
     const char* const plural = partitions == 1 ? "" : "s";
-    s.ask({.name = fmt::format("grouped_publish/batches/threads:1/partitions:{}", partitions),
-           .text = fmt::format("1 thread, 1 MiB batches, {} partition{}", partitions, plural),
-           .records = groups * records_per_group,
-           .halves = 6,
-           .ratio_target = rate_target,
-           .make = [=](const auto& directory) {
-             return std::make_unique<batches_of_one_thread>(directory, partitions, groups);
-           }});
+    s.ask(
+        {.name = fmt::format("grouped_publish/batches/threads:1/partitions:{}", partitions),
+         .text = fmt::format("1 thread, 1 MiB batches, {} partition{}", partitions, plural),
+         .records = groups * records_per_group,
+         .halves = 6,
+         .ratio_target = rate_target,
+         .make = [=](const auto& directory) { return std::make_unique<batch_publishing>(directory, work); }});
     s.ask({.name = fmt::format("grouped_publish/batches/threads:8/partitions:{}", partitions),
            .text = fmt::format("8 threads, 128 KiB batches, {} partition{}", partitions, plural),
            .records = groups * records_per_group,
            .halves = 6,
            .ratio_target = rate_target,
            .make = [=](const auto& directory) {
-             return std::make_unique<batches_of_many_threads>(directory, partitions, groups);
+             return std::make_unique<batches_of_many_threads>(directory, work);
            }});
     s.ask({.name = fmt::format("grouped_publish/records/threads:8/partitions:{}", partitions),
            .text = fmt::format("8 threads, record by record, {} partition{}", partitions, plural),

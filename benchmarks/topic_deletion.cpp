@@ -28,7 +28,7 @@ namespace {
 constexpr std::uint32_t partitions = 2;
 constexpr std::size_t other_topics = 4;
 constexpr std::chrono::seconds patience{60};
-constexpr double distance_target = 0.1;
+constexpr double rate_target = 0.9;
 
 /// A store with a topic to be deleted between others.
 class shared_store {
@@ -193,8 +193,8 @@ void delete_and_compare(const std::filesystem::path& directory, std::uint64_t by
   found.figure("given_back_milliseconds", during.milliseconds);
   found.line(fmt::format("until the space was given back alone, over before: {:.2f}", meanwhile));
   found.figure("ratio_until_given_back", meanwhile);
-  found.within("ratio", "until given back and after, over before; each beside the other store",
-               both.ratio() / before.ratio(), distance_target);
+  found.at_least("ratio", "until given back and after, over before; each beside the other store",
+                 both.ratio() / before.ratio(), rate_target);
 }
 
 }  // namespace

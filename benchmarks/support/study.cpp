@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <stdexcept>
@@ -43,12 +42,6 @@ void findings::at_least(const std::string& name, std::string_view text, double v
 
 void findings::at_most(const std::string& name, std::string_view text, double value, double target) {
   judge(name, text, value, fmt::format("<= {}", target), value <= target);
-}
-
-void findings::within(const std::string& name, std::string_view text, double value,
-                      double distance_from_one) {
-  judge(name, text, value, fmt::format("1 +- {}", distance_from_one),
-        std::abs(value - 1) <= distance_from_one);
 }
 
 void note_signals() {

@@ -48,7 +48,6 @@ class findings {
   /// Notes a ratio, judges it and prints a line about it.
   void at_least(const std::string& name, std::string_view text, double value, double target);
   void at_most(const std::string& name, std::string_view text, double value, double target);
-  void within(const std::string& name, std::string_view text, double value, double distance_from_one);
 
   [[nodiscard]] const std::map<std::string, double>& figures() const noexcept { return figures_; }
   [[nodiscard]] int targets() const noexcept { return targets_; }

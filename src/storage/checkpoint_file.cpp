@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<char, 8> magic{'l', 'e', 'v', 'c', 'h', 'k', 'p', '\n'};
+constexpr std::array<char, 8> checkpoint_magic{'l', 'e', 'v', 'c', 'h', 'k', 'p', '\n'};
 constexpr std::uint32_t format = 1;
 constexpr std::size_t slot_count = 2;
 /// Room for the largest meta page, and a multiple of every page size of the system.
@@ -63,7 +63,7 @@ bool is_page_size(std::size_t size) noexcept {
 
 slot_content encode(const checkpoint& what, std::uint64_t generation) {
   slot_header header{};
-  header.magic = magic;
+  header.magic = checkpoint_magic;
   header.format = format;
   header.meta_page_size = static_cast<std::uint32_t>(what.meta_page.size());
   header.generation = generation;
@@ -95,7 +95,7 @@ slot_reading decode(bytes area) {
     found.state = slot_state::blank;
     return found;
   }
-  if (found.header.magic != magic || !is_page_size(found.header.meta_page_size)) return found;
+  if (found.header.magic != checkpoint_magic || !is_page_size(found.header.meta_page_size)) return found;
   const bytes slot = area.first(sizeof found.header + found.header.meta_page_size);
   if (checksum_of(slot) != found.header.checksum || found.header.boot_id.back() != '\0') return found;
   const bytes page = slot.subspan(sizeof found.header);

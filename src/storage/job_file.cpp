@@ -41,7 +41,7 @@ struct file_header {
   std::uint64_t checksum;  // XXH3-64 of the message
 };
 static_assert(sizeof(file_header) == 24);
-constexpr std::array<char, 8> magic{'l', 'v', 'd', 'a', 'j', 'o', 'b', '1'};
+constexpr std::array<char, 8> job_magic{'l', 'v', 'd', 'a', 'j', 'o', 'b', '1'};
 
 /// 4,096 partitions of each of many logs are far below it.
 constexpr std::uint64_t file_bytes_max = std::uint64_t{1} << 28;
@@ -106,7 +106,7 @@ result<job_checkpoint> decode(const fs::path& file, int fd) {
     return system_error(code, "read", file);
   std::memcpy(&header, words.data(), sizeof header);
   const std::span body = std::span{words}.subspan(sizeof header / sizeof(std::uint64_t));
-  if (header.magic != magic || header.size != body.size_bytes()) return damaged("it is none");
+  if (header.magic != job_magic || header.size != body.size_bytes()) return damaged("it is none");
   if (header.checksum != XXH3_64bits(body.data(), body.size_bytes())) return damaged("wrong checksum");
   try {
     capnp::FlatArrayMessageReader message{
@@ -188,7 +188,7 @@ result<std::optional<job_checkpoint>> job_file::read() const {
 result<void> job_file::write(const job_checkpoint& checkpoint) {
   const auto words = encode(checkpoint);
   const auto body = std::as_bytes(std::span{words.begin(), words.size()});
-  const file_header header{magic, body.size(), XXH3_64bits(body.data(), body.size())};
+  const file_header header{job_magic, body.size(), XXH3_64bits(body.data(), body.size())};
   const fs::path file = path(new_extension);
   const auto write_all = [&]() -> result<void> {
     const unique_fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};

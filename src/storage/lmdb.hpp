@@ -160,6 +160,7 @@ class write_transaction : public transaction {
   using transaction::transaction;
 };
 
+/// To be closed before its transaction ends: LMDB frees the cursors of a write transaction itself.
 class cursor {
  public:
   [[nodiscard]] static result<cursor> open(const transaction& txn, MDB_dbi table);

@@ -23,8 +23,8 @@ namespace {
 
 // The first line never changes while a store exists, so that it is whole whatever a power cut leaves of the
 // rest.
-constexpr std::string_view magic = "levada store, format ";
-constexpr std::size_t lock_file_bytes = 128;
+constexpr std::string_view first_words = "levada store, format ";
+constexpr std::size_t owner_text_bytes = 128;
 
 using file_identity = std::pair<unsigned long long, unsigned long long>;
 
@@ -66,9 +66,9 @@ constexpr std::string_view clean_line = "\nclean ";
 
 std::string lock_text(std::optional<std::uint64_t> clean) {
   std::string text =
-      fmt::format("{}{}\npid {}\nboot {}\n", magic, format_version, ::getpid(), system_boot_id());
+      fmt::format("{}{}\npid {}\nboot {}\n", first_words, format_version, ::getpid(), system_boot_id());
   if (clean) text += fmt::format("clean {}\n", *clean);
-  text.resize(lock_file_bytes, '\n');
+  text.resize(owner_text_bytes, '\n');
   return text;
 }
 
@@ -82,14 +82,14 @@ result<void> write_lock_text(int fd, const std::filesystem::path& file,
 
 /// What LOCK says of how the store was closed, if its format is known.
 result<std::optional<std::uint64_t>> read_lock_text(int fd, const std::filesystem::path& file) {
-  std::array<char, lock_file_bytes> buffer{};
+  std::array<char, owner_text_bytes> buffer{};
   const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), 0);
   if (n < 0) return system_error(errno, "read", file);
   const std::string_view text{buffer.data(), static_cast<std::size_t>(n)};
   const char* const end = text.data() + text.size();
   std::uint32_t version = 0;
-  if (!text.starts_with(magic) ||
-      std::from_chars(text.data() + magic.size(), end, version).ec != std::errc{}) {
+  if (!text.starts_with(first_words) ||
+      std::from_chars(text.data() + first_words.size(), end, version).ec != std::errc{}) {
     return error{errc::not_a_store, fmt::format("open store: '{}' is not a levada store's", file.string())};
   }
   if (version > format_version) {

@@ -19,9 +19,9 @@ namespace {
 constexpr std::size_t commit_bytes = std::size_t{8} << 20;
 
 /// Several segments are open at a time.
-constexpr std::size_t touched_bytes_max = std::size_t{4} << 20;
+constexpr std::size_t segment_touched_max = std::size_t{4} << 20;
 
-constexpr std::array<char, 8> magic{'l', 'e', 'v', 's', 'e', 'g', 'm', '\n'};
+constexpr std::array<char, 8> segment_magic{'l', 'e', 'v', 's', 'e', 'g', 'm', '\n'};
 
 /// The value under the key of zeros.
 struct stored_identity {
@@ -73,7 +73,7 @@ result<segment_writer> segment_writer::create(const std::filesystem::path& file,
   if (auto begun = self.begin(); !begun) return begun.error();
   auto place = self.add({}, sizeof(stored_identity));
   if (!place) return place.error();
-  const stored_identity stored{magic, identity.format, identity.id, identity.sequence_first,
+  const stored_identity stored{segment_magic, identity.format, identity.id, identity.sequence_first,
                                identity.sequence_last};
   std::memcpy(place->data(), &stored, sizeof stored);
   return self;
@@ -172,7 +172,7 @@ result<std::shared_ptr<const segment_file>> segment_file::open(const std::filesy
   auto env = environment::open(
       file, {.map_bytes = static_cast<std::size_t>(info.st_size), .read_only = true, .single_file = true});
   if (!env) return env.error();
-  if (auto located = env->let_go_of_pages(touched_bytes_max); !located) return located.error();
+  if (auto located = env->let_go_of_pages(segment_touched_max); !located) return located.error();
   MDB_dbi table = 0;
   segment_identity identity;
   {
@@ -185,7 +185,7 @@ result<std::shared_ptr<const segment_file>> segment_file::open(const std::filesy
     if (!value) return value.error();
     stored_identity stored{};
     if (*value && (*value)->size() == sizeof stored) std::memcpy(&stored, (*value)->data(), sizeof stored);
-    if (stored.magic != magic) {
+    if (stored.magic != segment_magic) {
       return error{errc::damaged, fmt::format("open segment '{}': it is no segment", file.string())};
     }
     if (stored.format != identity.format) {

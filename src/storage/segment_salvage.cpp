@@ -22,7 +22,7 @@ namespace {
 using namespace lmdb_format;
 
 /// What is read at once while leaves are looked for.
-constexpr std::size_t block_bytes = std::size_t{256} << 10;
+constexpr std::size_t read_block_bytes = std::size_t{256} << 10;
 
 }  // namespace
 
@@ -61,7 +61,7 @@ result<void> segment_salvage::find_page_size() {
 }
 
 result<void> segment_salvage::find_places() {
-  std::vector<std::byte> block(std::max(block_bytes, page_size_));
+  std::vector<std::byte> block(std::max(read_block_bytes, page_size_));
   const std::uint64_t pages = size_ / page_size_;
   const std::size_t pages_in_block = block.size() / page_size_;
   for (std::uint64_t first = 0; first < pages; first += pages_in_block) {

@@ -13,6 +13,7 @@
 
 #include "storage/catalog.hpp"
 #include "storage/errors.hpp"
+#include "storage/file_io.hpp"
 #include "storage/scratch_directory.hpp"
 
 namespace levada::storage {
@@ -23,8 +24,8 @@ namespace fs = std::filesystem;
 constexpr const char* signal_name = "signal";
 constexpr const char* directories[] = {main_directory_name, segments_directory_name, jobs_directory_name};
 
-result<void> sync_path(const fs::path& path, int flags) {
-  const unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
+result<void> sync_file(const fs::path& path) {
+  const unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!fd) return system_error(errno, "open", path);
   if (::fsync(fd.get()) != 0) return system_error(errno, "sync", path);
   return {};
@@ -60,11 +61,22 @@ result<main_environment> create_main(const fs::path& directory, const store_opti
 result<void> complete(const fs::path& directory) {
   if (auto made = signal_page::create(directory / signal_name); !made) return made;
   if (auto made = owner_lock::create(directory); !made) return made;
-  if (auto synced = sync_path(directory / main_directory_name / "data.mdb", 0); !synced) return synced;
+  if (auto synced = sync_file(directory / main_directory_name / "data.mdb"); !synced) return synced;
   for (const char* name : directories) {
-    if (auto synced = sync_path(directory / name, O_DIRECTORY); !synced) return synced;
+    if (auto synced = sync_directory(directory / name); !synced) return synced;
   }
-  return sync_path(directory, O_DIRECTORY);
+  return sync_directory(directory);
+}
+
+/// Makes the store's name durable: whoever made it, or moved it here, may have died before that.
+result<void> keep_name(const fs::path& directory) {
+  auto synced = sync_directory(parent_of(directory));
+  if (synced || synced.error() != errc::permission_denied) return synced;
+  // A store may be opened below a directory that its owner cannot read.
+  const unique_fd fd{::open(directory.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY)};
+  if (!fd) return system_error(errno, "open", directory);
+  if (::syncfs(fd.get()) != 0) return system_error(errno, "sync the file system of", directory);
+  return {};
 }
 
 std::string scratch_prefix(const fs::path& directory) {
@@ -196,7 +208,7 @@ result<bool> make_store(const fs::path& given, const fill_function& fill) {
     return system_error(errno, "create store", directory);
   }
   scratch->keep();
-  if (auto synced = sync_path(parent_of(directory), O_DIRECTORY); !synced) return synced.error();
+  if (auto kept = keep_name(directory); !kept) return kept.error();
   return true;
 }
 
@@ -214,6 +226,7 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
   if (auto fit = check_directory(directory); !fit) return fit.error();
   auto lock = owner_lock::acquire(directory);
   if (!lock) return lock.error();
+  if (auto kept = keep_name(directory); !kept) return kept.error();
   auto signal = signal_page::open(directory / signal_name);
   if (!signal) return signal.error();
   const fs::path main_directory = directory / main_directory_name;

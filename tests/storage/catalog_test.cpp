@@ -66,6 +66,7 @@ auto plain(const group_entry& e) {
 template <class Entry>
 auto plain(const std::vector<Entry>& entries) {
   std::vector<decltype(plain(entries[0]))> all;
+  all.reserve(entries.size());
   for (const auto& e : entries) all.push_back(plain(e));
   return all;
 }

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include <support/child_process.hpp>
+#include <support/file_bytes.hpp>
 #include <support/result_testing.hpp>
 #include <support/temporary_directory.hpp>
 
@@ -29,10 +30,6 @@ class JobFile : public ::testing::Test {
       if (entry.path().extension() == extension) return entry.path();
     }
     return {};
-  }
-  static std::string content_of(const fs::path& file) {
-    std::ifstream in{file, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
   }
 
  private:
@@ -83,9 +80,9 @@ TEST_F(JobFile, IsLetGoOfWhenItsProcessDies) {
 TEST_F(JobFile, TakesNothingDamagedForACheckpoint) {
   ok(ok(job_file::claim(jobs(), "a")).write(checkpoint_of("a")));
   const fs::path file = file_of(".job");
-  const std::string whole = content_of(file);
+  const std::string whole = read_file(file);
   const auto spoilt = [&](const std::string& content) {
-    std::ofstream{file, std::ios::binary} << content;
+    write_file(file, content);
     return ok(job_file::claim(jobs(), "a")).read();
   };
   for (std::size_t i = 0; i < whole.size(); ++i) {

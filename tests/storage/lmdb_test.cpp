@@ -51,7 +51,7 @@ TEST_F(Lmdb, KeepsWhatWasCommitted) {
 // A page of it that has no room yet would end the process when the disk is full.
 TEST_F(Lmdb, TakesTheRoomOfItsLockFile) {
   temporary_directory fresh;
-  std::ofstream{fresh / "lock.mdb"};
+  std::ofstream{fresh / "lock.mdb"}.close();
   for (int round = 0; round < 2; ++round) {
     ok(environment::open(fresh.path(), {.map_bytes = std::size_t{1} << 20}));
     struct stat info {};

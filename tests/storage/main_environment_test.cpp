@@ -84,6 +84,7 @@ TEST_F(MainEnvironment, IsReadByManyThreadsAtOnce) {
   const auto main = ok(main_environment::create(directory(), options));
   constexpr std::uint64_t commits = 200;
   std::vector<std::thread> readers;
+  readers.reserve(4);
   std::atomic<int> wrong = 0;
   std::atomic<bool> done = false;
   for (int i = 0; i < 4; ++i) {

@@ -162,6 +162,7 @@ TEST_F(OwnerLock, GoesToExactlyOneOfManyThreads) {
     std::atomic<int> asked = 0;
     constexpr int contenders = 8;
     std::vector<std::thread> threads;
+    threads.reserve(contenders);
     for (int i = 0; i < contenders; ++i) {
       threads.emplace_back([&] {
         const auto got = acquire();

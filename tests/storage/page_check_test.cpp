@@ -1,8 +1,9 @@
 #include "storage/page_check.hpp"
 
-#include <fstream>
 #include <map>
 #include <random>
+
+#include <support/file_bytes.hpp>
 
 #include "storage_testing.hpp"
 
@@ -27,19 +28,6 @@ class PageCheck : public ::testing::Test {
   [[nodiscard]] main_environment open() const {
     return ok(
         main_environment::open(directory_.path(), {.map_bytes = std::size_t{256} << 20, .no_sync = true}));
-  }
-  [[nodiscard]] std::string content() const {
-    std::ifstream in{file(), std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
-  }
-  void set_content(const std::string& bytes) const {
-    std::ofstream{file(), std::ios::binary | std::ios::trunc} << bytes;
-  }
-  /// Overwrites a part, without writing all of the file anew.
-  void patch(std::size_t at, std::string_view bytes) const {
-    std::fstream out{file(), std::ios::binary | std::ios::in | std::ios::out};
-    out.seekp(static_cast<std::streamoff>(at))
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
   /// The first problem, or nothing.
   [[nodiscard]] std::string complaint() const {
@@ -126,36 +114,36 @@ TEST_F(PageCheck, AcceptsWhatAnyHistoryOfCommitsLeaves) {
 }
 
 TEST_F(PageCheck, RefusesEveryTruncation) {
-  const std::string whole = content();
+  const std::string whole = read_file(file());
   const auto shape = ok(check_main_file(file()));
   for (const std::size_t size : {std::size_t{0}, std::size_t{100}, page, page + 100, 2 * page, 10 * page,
                                  whole.size() / 2, whole.size() - page}) {
-    set_content(whole.substr(0, size));
+    write_file(file(), whole.substr(0, size));
     EXPECT_NE(complaint(), "") << size << " of " << whole.size() << " bytes, " << shape.last_page + 1
                                << " pages";
   }
 }
 
 TEST_F(PageCheck, NamesAMissingFileAndAForeignOne) {
-  set_content(std::string(20 * page, 'x'));
+  write_file(file(), std::string(20 * page, 'x'));
   EXPECT_THAT(complaint(), HasSubstr("no LMDB data file"));
   std::filesystem::remove(file());
   EXPECT_THAT(complaint(), HasSubstr("lost"));
 }
 
 TEST_F(PageCheck, FindsAPageThatIsZeroedOrReplacedByAnother) {
-  const std::string whole = content();
+  const std::string whole = read_file(file());
   const auto shape = ok(check_main_file(file()));
   // Which pages are in use is what the walk of a file without them tells.
   std::map<bool, int> seen;
   for (std::uint64_t n = 2; n <= shape.last_page; n += 11) {
     for (const std::string& other : {std::string(page, '\0'), whole.substr((n == 5 ? 6 : 5) * page, page)}) {
       if (whole.compare(n * page, page, other) == 0) continue;
-      patch(n * page, other);
+      patch_file(file(), n * page, other);
       const bool found = !complaint().empty();
       ++seen[found];
       if (!found) expect_whole_journal();  // then nothing refers to it
-      set_content(whole);
+      write_file(file(), whole);
     }
   }
   EXPECT_GT(seen[true], 50);
@@ -166,7 +154,7 @@ TEST_F(PageCheck, FindsAPageThatIsZeroedOrReplacedByAnother) {
 class PageCheckField : public PageCheck {
  protected:
   void spoil(std::uint16_t kind, std::size_t offset, std::uint16_t value) const {
-    std::string bytes = content();
+    std::string bytes = read_file(file());
     const auto shape = ok(check_main_file(file()));
     // Of the newest snapshot: a page below the root of the journal.
     for (std::uint64_t n = shape.last_page; n >= 2; --n) {
@@ -175,7 +163,7 @@ class PageCheckField : public PageCheck {
       if (flags != kind) continue;
       const std::string before = bytes;
       std::memcpy(bytes.data() + n * page + offset, &value, sizeof value);
-      set_content(bytes);
+      write_file(file(), bytes);
       if (!complaint().empty()) return;
       bytes = before;
     }
@@ -199,7 +187,7 @@ TEST_F(PageCheckField, FindsANodeOutsideOfItsPage) {
 }
 
 TEST_F(PageCheckField, FindsTheSameChildTwice) {
-  std::string bytes = content();
+  std::string bytes = read_file(file());
   const auto shape = ok(check_main_file(file()));
   bool found = false;
   for (std::uint64_t n = 2; n <= shape.last_page && !found; ++n) {
@@ -213,7 +201,7 @@ TEST_F(PageCheckField, FindsTheSameChildTwice) {
     std::memcpy(&second, at + 18, sizeof second);
     const std::string before = bytes;
     std::memcpy(at + second, at + first, 4);
-    set_content(bytes);
+    write_file(file(), bytes);
     found = !complaint().empty();
     if (!found) bytes = before;
   }
@@ -225,17 +213,17 @@ TEST_F(PageCheck, NeverLetsLmdbMeetADamageThatKillsIt) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(testing::Message{} << "seed " << seed);
   std::mt19937_64 random{seed};
-  const std::string whole = content();
+  const std::string whole = read_file(file());
   int found = 0;
   std::size_t read = 0;
   for (int round = 0; round < 150; ++round) {
-    set_content(whole);
+    write_file(file(), whole);
     for (int flips = round % 4 == 0 ? 16 : 1; flips > 0; --flips) {
       // Mostly where little is much: in the meta pages and at the beginnings of pages.
       std::size_t at = random() % whole.size();
       if (round % 3 == 0) at %= 2 * page;
       if (round % 3 == 1) at = at / page * page + at % 64;
-      patch(at, std::string(1, static_cast<char>(whole[at] ^ (1 << random() % 8))));
+      patch_file(file(), at, std::string(1, static_cast<char>(whole[at] ^ (1 << random() % 8))));
     }
     if (!complaint().empty()) {
       ++found;

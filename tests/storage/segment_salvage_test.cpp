@@ -1,10 +1,10 @@
 #include "storage/segment_salvage.hpp"
 
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
+
+#include <support/file_bytes.hpp>
 
 #include "storage/lmdb_format.hpp"
 #include "storage_testing.hpp"
@@ -63,13 +63,6 @@ class SegmentSalvage : public ::testing::Test {
     add(last, "87654321");
     (void)ok(to.finish(false));
   }
-  [[nodiscard]] std::string bytes() const {
-    std::ifstream in{file(), std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
-  }
-  void set_bytes(const std::string& bytes) const {
-    std::ofstream{file(), std::ios::binary | std::ios::trunc} << bytes;
-  }
   [[nodiscard]] segment_salvage open() const {
     auto found = ok(segment_salvage::open(file()));
     EXPECT_TRUE(found);
@@ -96,17 +89,17 @@ TEST_F(SegmentSalvage, FindsEverythingInAWholeFile) {
 
 TEST_F(SegmentSalvage, FindsBatchesWithoutMetaPages) {
   write();
-  std::string whole = bytes();
+  std::string whole = read_file(file());
   whole.replace(0, 2 * page, std::string(2 * page, '\0'));
-  set_bytes(whole);
+  write_file(file(), whole);
   EXPECT_THAT(open().good(), ElementsAre(small, large, last));
 }
 
 TEST_F(SegmentSalvage, NamesABatchThatDoesNotVerify) {
   write();
-  std::string whole = bytes();
+  std::string whole = read_file(file());
   whole[whole.find("LLLLLLLL") + 9] = 'l';
-  set_bytes(whole);
+  write_file(file(), whole);
   const auto found = open();
   EXPECT_THAT(found.good(), ElementsAre(small, last));
   EXPECT_THAT(found.bad(), ElementsAre(large));
@@ -114,15 +107,15 @@ TEST_F(SegmentSalvage, NamesABatchThatDoesNotVerify) {
 
 TEST_F(SegmentSalvage, FindsNothingInAFileThatIsEmptyAndNoneWhereThereIsNoFile) {
   EXPECT_FALSE(ok(segment_salvage::open(file())));
-  set_bytes("");
+  write_file(file(), "");
   EXPECT_THAT(open().good(), IsEmpty());
-  set_bytes(std::string(100, 'x'));
+  write_file(file(), std::string(100, 'x'));
   EXPECT_THAT(open().good(), IsEmpty());
 }
 
 TEST_F(SegmentSalvage, TakesNoRecordForAPageOfTheTree) {
   write();
-  const std::size_t at = bytes().find("LLLLLLLL");
+  const std::size_t at = read_file(file()).find("LLLLLLLL");
   const std::size_t number = at / page + 1;
   const std::size_t before = number * page - at;  // records in front of the next page
   // What a publisher would write who knows the place: a leaf with a batch of its own.
@@ -144,18 +137,18 @@ TEST_F(SegmentSalvage, TakesNoRecordForAPageOfTheTree) {
   std::string records(3 * page, 'L');
   records.replace(before, page, forged);
   write(records);
-  ASSERT_EQ(bytes().compare(number * page, page, forged), 0);
+  ASSERT_EQ(read_file(file()).compare(number * page, page, forged), 0);
   EXPECT_THAT(open().good(), ElementsAre(small, large, last));
 
   // Nor where the batch around it is damaged.
-  std::string whole = bytes();
+  std::string whole = read_file(file());
   whole[at] = 'l';
-  set_bytes(whole);
+  write_file(file(), whole);
   EXPECT_THAT(open().good(), ElementsAre(small, last));
 
   // It would be one if it stood for itself: the head of the pages around it is damaged too.
   whole[(number - 1) * page + 10] = 0;
-  set_bytes(whole);
+  write_file(file(), whole);
   EXPECT_THAT(open().good(), ElementsAre(small, invented, last));
 }
 

@@ -48,7 +48,7 @@ class StoreDirectory : public ::testing::Test {
   }
   /// What a creation that crashed leaves behind.
   [[nodiscard]] fs::path leave_scratch(const std::string& name, std::chrono::minutes age) const {
-    const auto scratch = directory_ / name;
+    auto scratch = directory_ / name;
     fs::create_directories(scratch / "main");
     std::ofstream{scratch / "main" / "data.mdb"} << "half a page";
     fs::last_write_time(scratch, fs::file_time_type::clock::now() - age);
@@ -144,9 +144,11 @@ TEST_F(StoreDirectory, IsMadeByOneOfManyProcesses) {
     return 0;
   };
   std::vector<std::unique_ptr<child_process>> contenders;
+  contenders.reserve(4);
   for (int i = 0; i < 4; ++i) contenders.push_back(std::make_unique<child_process>(contend));
   for (auto& c : contenders) c->go();
   std::vector<std::string> outcomes;
+  outcomes.reserve(contenders.size());
   for (auto& c : contenders) outcomes.push_back(c->read_line());
   std::sort(outcomes.begin(), outcomes.end());
   EXPECT_THAT(outcomes, ElementsAre("in use", "in use", "in use", "owner"));

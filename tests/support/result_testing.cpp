@@ -7,6 +7,21 @@ void PrintTo(compression how, std::ostream* out) {
   *out << names[static_cast<std::size_t>(how)];
 }
 
+void PrintTo(exchange_type type, std::ostream* out) {
+  switch (type) {
+    case exchange_type::direct:
+      *out << "direct";
+      return;
+    case exchange_type::fanout:
+      *out << "fanout";
+      return;
+    case exchange_type::topic:
+      *out << "topic";
+      return;
+  }
+  *out << "exchange type " << static_cast<int>(type);
+}
+
 void PrintTo(const error& e, std::ostream* out) {
   *out << e.error_code().to_string() << " (" << e.message() << ")";
 }

@@ -14,8 +14,9 @@ namespace levada {
 /// So that a failed expectation prints the code and the message.
 void PrintTo(const error& e, std::ostream* out);
 
-/// So that tests with this parameter have readable names.
+/// So that tests with these parameters have readable names.
 void PrintTo(compression how, std::ostream* out);
+void PrintTo(exchange_type type, std::ostream* out);
 
 /// Found by argument-dependent lookup before Boost's own, which would print the value too.
 template <class T>
