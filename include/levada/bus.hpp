@@ -53,14 +53,20 @@ class LEVADA_EXPORT bus {
 
   bus(bus&&) noexcept;
   bus& operator=(bus&&) noexcept;
-  /// Closes.
+  /// Closes, but what `async_` calls have submitted and no commit has begun with fails with
+  /// `errc::operation_aborted`.
   ~bus();
 
-  /// Waits for the commits in flight, wakes every waiting call (they fail with `errc::closed`), removes
-  /// anonymous queues, notes which messages were delivered, and gives the store up. Idempotent. Fails when
+  /// Waits for the commits in flight and commits what has been submitted, wakes every waiting call (they fail
+  /// with `errc::closed`), removes anonymous queues, notes which messages were delivered, and gives the store
+  /// up. On return the handlers that were to run in the bus's own thread have run. Idempotent. Fails when
   /// that last note could not be written; the store is given up all the same, and intact. In a forked child
-  /// it fails with `errc::forked` and does nothing, as does the destructor.
+  /// it fails with `errc::forked` and does nothing, as does the destructor. In the bus's own thread it fails
+  /// with `errc::would_deadlock`, as it would wait for the handler that calls it.
   result<void> close();
+  /// Where handlers run that ask for no executor of their own: `bus_options::executor`, or that of the bus's
+  /// own thread, which is not to be used once the bus is gone.
+  [[nodiscard]] boost::asio::any_io_executor get_executor() const;
 
   // Topics
 
@@ -92,7 +98,8 @@ class LEVADA_EXPORT bus {
   // Consumer groups
 
   /// Joins a group, which is made if it is new, to read the given topics (or exchanges' logs). Fails with
-  /// `unknown_topic`, `name_invalid`, or `invalid_argument` for an empty list.
+  /// `unknown_topic`, `name_invalid`, `inequivalent` where the group's members use another assignor, or
+  /// `invalid_argument` for an empty list.
   [[nodiscard]] result<consumer> join(std::string_view group, const std::vector<std::string>& topics,
                                       const consumer_options& options = {});
 

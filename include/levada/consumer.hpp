@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/options.hpp>
@@ -19,7 +21,7 @@
 namespace levada {
 
 /// A member of a consumer group. The members of a group share the partitions of their topics: each partition
-/// is read by one member at a time (range assignment, as Kafka's). What the group has committed is durable
+/// is read by one member at a time, which an `assignor` chooses. What the group has committed is durable
 /// and is where reading resumes, after a restart too. From `bus::join`.
 ///
 /// Delivery is at least once: what was polled and not committed is read again by whoever owns the partition
@@ -42,12 +44,25 @@ class LEVADA_EXPORT consumer {
   /// their checksum.
   [[nodiscard]] result<record_batch> poll(std::chrono::milliseconds timeout);
 
+  /// The same without waiting, for any completion token of the signature `void(result<record_batch>)`. Until
+  /// it is answered, nothing else may be called but `close`, which ends it with `errc::closed`; cancelling it
+  /// through the token's slot, in the handler's executor, ends it with `errc::operation_aborted`, and nothing
+  /// is skipped. See <levada/async.hpp>, which defines it and its like.
+  template <class Token>
+  auto async_poll(std::chrono::milliseconds timeout, Token&& token);
+
   /// Commits, durably, the position of every assigned partition: what polls have returned counts as done.
   [[nodiscard]] result<void> commit();
+  /// The same without waiting, of the positions as of the call, for `void(result<void>)`. Polling may go on
+  /// meanwhile.
+  template <class Token>
+  auto async_commit(Token&& token);
   /// Commits, durably, one offset: the next one to be read, as in Kafka, so that of the last record done plus
   /// one. It may be lower than what is committed. Fails with `not_assigned`, or `offset_out_of_range` beyond
   /// the log's end.
   [[nodiscard]] result<void> commit(const topic_partition& where, offset next);
+  template <class Token>
+  auto async_commit(topic_partition where, offset next, Token&& token);
 
   /// Sets where the coming poll starts: at the oldest record, behind the newest, at an offset, or at the
   /// first record appended at or after a time. Fails with `not_assigned`, or `offset_out_of_range` for an
@@ -70,8 +85,13 @@ class LEVADA_EXPORT consumer {
  private:
   friend class bus;
   class impl;
-  explicit consumer(std::unique_ptr<impl> self) noexcept;
-  std::unique_ptr<impl> impl_;
+  static void start_poll(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                         detail::completion<record_batch> done);
+  static void start_commit(const std::shared_ptr<impl>& self,
+                           const std::optional<std::pair<topic_partition, offset>>& what,
+                           detail::completion<void> done);
+  explicit consumer(std::shared_ptr<impl> self) noexcept;
+  std::shared_ptr<impl> impl_;
 };
 
 }  // namespace levada

@@ -79,6 +79,12 @@ enum class errc : int {
   forked = 42,
   /// The commit failed in flight; whether it is stored shows only after the store is opened anew.
   outcome_unknown = 43,
+  /// The operation was cancelled, or its bus destroyed, before it was begun: nothing has happened.
+  operation_aborted = 44,
+  /// There is no room for it now, and the call does not wait.
+  would_block = 45,
+  /// The call would wait for the thread that makes it.
+  would_deadlock = 46,
 
   /// The group has no committed offset for a partition, and its reset policy is `none`.
   no_committed_offset = 50,

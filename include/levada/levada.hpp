@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// Everything. Includes only.
+/// Everything but <levada/async.hpp>, which takes Boost.Asio's headers along. Includes only.
 
+#include <levada/assignor.hpp>
 #include <levada/attachment.hpp>
 #include <levada/backup.hpp>
 #include <levada/bus.hpp>

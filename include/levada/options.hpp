@@ -14,6 +14,8 @@
 #include <string>
 #include <variant>
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include <levada/types.hpp>
 
 namespace spdlog {
@@ -22,6 +24,7 @@ class logger;
 
 namespace levada {
 
+class assignor;
 class clock;
 class error;
 
@@ -80,6 +83,10 @@ struct bus_options {
   /// Called once, from the thread that noticed, when a commit or a checkpoint has failed in flight and the
   /// bus refuses further writes; must not call the bus. Default: none.
   std::function<void(const error&)> on_failure = nullptr;
+  /// Where the handlers of `async_` calls run that have no associated executor. Its context must outlive the
+  /// bus, and the handlers that are then still to run. Default: a thread of the bus's own, which starts when
+  /// it is needed for the first time.
+  boost::asio::any_io_executor executor = {};
   /// Source of all time. Default: the operating system's clocks.
   std::shared_ptr<levada::clock> clock = nullptr;
   /// Receives what an operator should know: opening, recovery, failure. Nothing per record. Default: none.
@@ -201,6 +208,9 @@ struct consumer_options {
   std::size_t poll_bytes_max = std::size_t{1} << 20;
   /// The name under which listings show the member. Default: one made up from the bus's counter.
   std::string member_id = {};
+  /// Who of the group reads what; the same, by name, for all its members. Default:
+  /// `cooperative_sticky_assignor`.
+  std::shared_ptr<const levada::assignor> assignor = nullptr;
   /// How long a member may hold partitions that a rebalance gave to another before it is fenced. It gives
   /// them up at its next `poll`. Default: 60 s.
   std::chrono::milliseconds rebalance_timeout = std::chrono::seconds{60};

@@ -4,11 +4,14 @@
 /// Taking messages from queues: deliveries, acknowledgement, anonymous queues.
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/options.hpp>
@@ -78,6 +81,21 @@ class LEVADA_EXPORT queue_consumer {
     return nack(d.tag(), what);
   }
 
+  /// The same without waiting, for any completion token of the signature
+  /// `void(result<std::optional<delivery>>)` or `void(result<void>)`. A receive that is cancelled through the
+  /// token's slot, in the handler's executor, ends with `errc::operation_aborted`, and takes nothing. See
+  /// <levada/async.hpp>, which defines these.
+  template <class Token>
+  auto async_receive(std::chrono::milliseconds timeout, Token&& token);
+  template <class Token>
+  auto async_ack(delivery_tag tag, Token&& token);
+  template <class Token>
+  auto async_ack(std::vector<delivery_tag> tags, Token&& token);
+  template <class Token>
+  auto async_ack_up_to(delivery_tag tag, Token&& token);
+  template <class Token>
+  auto async_nack(delivery_tag tag, requeue what, Token&& token);
+
   [[nodiscard]] const std::string& queue() const noexcept;
   /// Stops consuming. Idempotent.
   void close() noexcept;
@@ -86,8 +104,15 @@ class LEVADA_EXPORT queue_consumer {
   friend class bus;
   friend class anonymous_queue;
   class impl;
-  explicit queue_consumer(std::unique_ptr<impl> self) noexcept;
-  std::unique_ptr<impl> impl_;
+  enum class settlement : std::uint8_t { ack, ack_up_to, discard, put_back };
+  template <class Token>
+  auto async_settle(std::vector<delivery_tag> tags, settlement how, Token&& token);
+  static void start_receive(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                            detail::completion<std::optional<delivery>> done);
+  static void start_settle(const std::shared_ptr<impl>& self, const std::vector<delivery_tag>& tags,
+                           settlement how, detail::completion<void> done);
+  explicit queue_consumer(std::shared_ptr<impl> self) noexcept;
+  std::shared_ptr<impl> impl_;
 };
 
 /// An exclusive queue with a made-up name, which lives as long as this handle: destroying the handle, closing

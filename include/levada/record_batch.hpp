@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include <levada/detail/record_format.hpp>
@@ -23,7 +24,8 @@ class record_batch {
  public:
   /// Consecutive records of one partition.
   struct slice {
-    std::shared_ptr<const std::string> topic;
+    /// Lives as long as the batch.
+    std::string_view topic = {};
     partition_id partition;
     /// The offset of the first record; the others follow without gaps.
     levada::offset base_offset;
@@ -78,17 +80,23 @@ class record_batch {
       index_ = 0;
       if (slice_ == end_) return;
       at_ = slice_->data;
-      view_.topic_ = *slice_->topic;
+      view_.topic_ = slice_->topic;
       view_.partition_ = slice_->partition;
       view_.time_first_ = slice_->time_first;
       decode();
     }
     void decode() noexcept {
+      // A record's place is known only from the size of the one before, so the processor cannot look ahead.
+      // By number, for it may lie outside of what may be pointed to; nothing is read there.
+      __builtin_prefetch(
+          reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(at_) + prefetch_distance));
       used_ = detail::size_of_record(at_, static_cast<std::size_t>(slice_->data + slice_->size - at_));
       // Where nothing was verified, what is no record is read as an empty one.
       view_.encoded_ = used_ == 0 ? detail::encoded_record{} : detail::encoded_record{at_};
       view_.offset_ = slice_->base_offset + index_;
     }
+
+    static constexpr std::uintptr_t prefetch_distance = 2048;  // bytes
 
     const slice* slice_ = nullptr;
     const slice* end_ = nullptr;

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/producer.hpp>
@@ -41,12 +43,27 @@ class LEVADA_EXPORT topic {
   /// that succeeded. Fails with `invalid_argument` for a batch of another topic. An empty batch succeeds.
   [[nodiscard]] result<batch_receipt> publish(publish_batch& batch) const;
 
+  /// Asynchronous twins, for any completion token of the signature `void(result<publish_receipt>)` or
+  /// `void(result<batch_receipt>)`: they return at once, and have no bound on how much waits; a `producer`
+  /// has. Records of one thread keep their order. See <levada/async.hpp>, which defines them.
+  template <class Token>
+  auto async_publish(record r, Token&& token) const;
+  template <class Token>
+  auto async_publish(partition_id partition, record r, Token&& token) const;
+  /// The batch is empty afterwards, and comes back to nobody.
+  template <class Token>
+  auto async_publish(publish_batch batch, Token&& token) const;
+
   /// A batch for this topic, to be filled and published as often as wanted.
   [[nodiscard]] publish_batch make_batch() const;
 
  private:
   friend class bus;
   struct impl;
+  static void start_publish(const std::shared_ptr<const impl>& self, std::optional<partition_id> partition,
+                            const record& r, detail::completion<publish_receipt> done);
+  static void start_publish(const std::shared_ptr<const impl>& self, publish_batch batch,
+                            detail::completion<batch_receipt> done);
   explicit topic(std::shared_ptr<const impl> self) noexcept;
   std::shared_ptr<const impl> impl_;
 };

@@ -24,12 +24,12 @@ namespace levada {
 namespace {
 
 /// Segments that are kept open: who looks in from outside mostly goes through a log once.
-constexpr std::size_t segments_open_max = 4;
+constexpr std::size_t segments_open_in_passing = 4;
 
 // So that no snapshot is held for more than about a millisecond:
 
 /// Rows that are looked at in one transaction.
-constexpr std::uint64_t slice_rows = 1024;
+constexpr std::uint64_t rows_in_slice = 1024;
 /// Bytes that are copied in one transaction.
 constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 
@@ -41,7 +41,7 @@ class attachment::impl {
   impl(storage::attached_store store, std::filesystem::path directory)
       : store_{std::move(store)},
         directory_{std::move(directory)},
-        segments_{std::make_shared<log::segment_cache>(store_.segments, segments_open_max, false)} {}
+        segments_{std::make_shared<log::segment_cache>(store_.segments, segments_open_in_passing, false)} {}
 
   /// Takes in what has been committed since the last time; returns the sequence after the last row.
   result<std::uint64_t> refresh() {
@@ -148,7 +148,7 @@ class attachment::impl {
           if (found != logs_.end()) return found->second.get();
           return id < entry->next_id ? std::optional<log::log_state*>{nullptr} : std::nullopt;
         },
-        slice_rows);
+        rows_in_slice);
     if (!extent) {
       return error{extent.error().code(),
                    fmt::format("read store '{}': {}", directory_.string(), extent.error().message())};

@@ -225,13 +225,13 @@ bus::bus(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}
 bus::bus(bus&&) noexcept = default;
 bus& bus::operator=(bus&& other) noexcept {
   if (this != &other) {
-    if (impl_) static_cast<void>(close());
+    if (impl_) static_cast<void>(impl_->owner->close(core::leftovers::abort));
     impl_ = std::move(other.impl_);
   }
   return *this;
 }
 bus::~bus() {
-  if (impl_) static_cast<void>(close());
+  if (impl_) static_cast<void>(impl_->owner->close(core::leftovers::abort));
 }
 
 result<bus> bus::open(const std::filesystem::path& directory, const bus_options& options) {
@@ -255,7 +255,14 @@ result<bus> bus::open_in_memory(const bus_options& options) {
 }
 
 result<void> bus::close() {
-  return impl_->owner->close();
+  if (impl_->owner->inside_own_thread())
+    return error{errc::would_deadlock,
+                 "close: called by a handler in the bus's own thread, for which it would wait"};
+  return impl_->owner->close(core::leftovers::commit);
+}
+
+boost::asio::any_io_executor bus::get_executor() const {
+  return impl_->owner->executor();
 }
 
 // Topics
@@ -480,7 +487,7 @@ result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer
   if (!slot) return slot.error();
   auto state = queue_consumer_state::start(impl_->owner, std::move(*slot), options);
   if (!state) return state.error();
-  return queue_consumer{std::make_unique<queue_consumer::impl>(std::move(*state))};
+  return queue_consumer{std::make_shared<queue_consumer::impl>(std::move(*state))};
 }
 
 // Upkeep

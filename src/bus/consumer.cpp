@@ -8,6 +8,8 @@
 #include <variant>
 
 #include "bus/consumer_impl.hpp"
+#include "bus/pending.hpp"
+#include "bus/waiting_call.hpp"
 #include "group/offset_table.hpp"
 #include "log/log_reader.hpp"
 
@@ -15,34 +17,29 @@ namespace levada {
 namespace {
 
 /// Stores offsets of one group, if the member owns the partitions at the time of the commit.
-class offset_intent final : public intent {
+class offset_intent : public intent {
  public:
-  struct entry {
-    topic_partition where;
-    std::uint32_t log;
-    std::uint64_t next;
-  };
-  offset_intent(group_slot& group, const std::string& member, std::vector<entry> entries)
-      : group_{group}, member_{member}, entries_{std::move(entries)} {}
+  offset_intent(std::shared_ptr<group_slot> group, std::string member, std::vector<offset_entry> entries)
+      : group_{std::move(group)}, member_{std::move(member)}, entries_{std::move(entries)} {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
     {
-      const std::lock_guard guard{group_.mutex};
-      if (!group_.state.has(member_)) {
+      const std::lock_guard guard{group_->mutex};
+      if (!group_->state.has(member_)) {
         return error{errc::fenced, fmt::format("member '{}' was removed from the group", member_)};
       }
-      for (const entry& e : entries_) {
+      for (const offset_entry& e : entries_) {
         if (!scope.owner().find_topic(e.log)) {
           return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", e.where.topic)};
         }
-        if (group_.state.owns(member_, e.where)) continue;
+        if (group_->state.owns(member_, e.where)) continue;
         return error{errc::not_assigned, fmt::format("topic '{}' partition {} is not assigned to member '{}'",
                                                      e.where.topic, e.where.partition.value(), member_)};
       }
     }
-    for (const entry& e : entries_) {
+    for (const offset_entry& e : entries_) {
       auto stored = scope.written(group::write_offset(
-          scope.txn(), scope.tables(), {group_.id, e.log, e.where.partition.value(), e.next, scope.now()}));
+          scope.txn(), scope.tables(), {group_->id, e.log, e.where.partition.value(), e.next, scope.now()}));
       if (!stored) return stored;
     }
     return {};
@@ -50,22 +47,22 @@ class offset_intent final : public intent {
   void applied(commit_scope&) noexcept override {}
 
  private:
-  group_slot& group_;
-  const std::string& member_;
-  std::vector<entry> entries_;
+  const std::shared_ptr<group_slot> group_;
+  const std::string member_;
+  const std::vector<offset_entry> entries_;
 };
 
 /// Stores who is in a group, for listings.
 class members_intent final : public intent {
  public:
-  explicit members_intent(group_slot& group) : group_{group} {}
+  explicit members_intent(std::shared_ptr<group_slot> group) : group_{std::move(group)} {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    storage::group_entry entry{group_.id, group_.name, 0, {}};
+    storage::group_entry entry{group_->id, group_->name, 0, {}};
     {
-      const std::lock_guard guard{group_.mutex};
-      entry.generation = group_.state.generation();
-      for (const auto& m : group_.state.members()) {
+      const std::lock_guard guard{group_->mutex};
+      entry.generation = group_->state.generation();
+      for (const auto& m : group_->state.members()) {
         storage::group_entry::member member{m.id, {}};
         for (const auto& where : m.owned) {
           const auto topic = scope.owner().find_topic(where.topic);
@@ -79,7 +76,7 @@ class members_intent final : public intent {
   void applied(commit_scope&) noexcept override {}
 
  private:
-  group_slot& group_;
+  const std::shared_ptr<group_slot> group_;
 };
 
 }  // namespace
@@ -100,14 +97,15 @@ result<core::access> consumer::impl::enter(const char* verb) const {
   return owner_->enter(operation(verb));
 }
 
-result<std::unique_ptr<consumer::impl>> consumer::impl::join(std::shared_ptr<core> owner,
+result<std::shared_ptr<consumer::impl>> consumer::impl::join(std::shared_ptr<core> owner,
                                                              std::shared_ptr<group_slot> group,
                                                              std::vector<std::shared_ptr<topic_slot>> topics,
                                                              const consumer_options& options) {
-  std::unique_ptr<impl> self{new impl{std::move(owner), std::move(group), std::move(topics), options}};
+  std::shared_ptr<impl> self{new impl{std::move(owner), std::move(group), std::move(topics), options}};
   if (self->options_.member_id.empty()) {
     self->options_.member_id = fmt::format("member-{}", self->owner_->next_member_number());
   }
+  if (!self->options_.assignor) self->options_.assignor = cooperative_sticky_assignor();
   std::vector<std::string> names;
   std::map<std::string, std::uint32_t> sizes;
   for (const auto& topic : self->topics_) {
@@ -120,16 +118,20 @@ result<std::unique_ptr<consumer::impl>> consumer::impl::join(std::shared_ptr<cor
       return error{errc::invalid_argument, fmt::format("join group '{}': it has a member '{}' already",
                                                        self->group_->name, self->options_.member_id)};
     }
-    self->group_->state.join(self->options_.member_id, names, self->options_.rebalance_timeout, sizes,
-                             self->owner_->time().steady());
+    auto joined = self->group_->state.join(self->options_.member_id, names, self->options_.rebalance_timeout,
+                                           sizes, self->options_.assignor, self->owner_->time().steady());
+    if (!joined) {
+      return error{joined.error().code(),
+                   fmt::format("join group '{}': {}", self->group_->name, joined.error().message())};
+    }
   }
   self->joined_ = true;
   self->group_->members.add(self->waiter_);
   for (const auto& topic : self->topics_) topic->readers.add(self->waiter_);
   self->group_->members.signal();
-  if (auto synced = self->sync_membership(); !synced) return synced.error();
+  if (auto synced = self->sync_membership(waiting::yes); !synced) return synced.error();
   if (auto placed = self->place_acquired(); !placed) return placed.error();
-  if (self->owned_.empty()) self->store_members();
+  if (self->owned_.empty()) self->store_members(waiting::yes);
   return self;
 }
 
@@ -149,16 +151,21 @@ void consumer::impl::close() noexcept {
   }
   owned_.clear();
   group_->members.signal();
-  store_members();
+  waiter_->signal();
+  store_members(waiting::yes);
 }
 
-void consumer::impl::store_members() {
-  members_intent members{*group_};
+void consumer::impl::store_members(waiting may) {
   // The listing is a convenience: where it cannot be written, reading goes on all the same.
+  if (may == waiting::no) {
+    owner_->submit("store members", std::make_unique<members_intent>(group_));
+    return;
+  }
+  members_intent members{group_};
   static_cast<void>(owner_->run("store members", members));
 }
 
-result<void> consumer::impl::sync_membership() {
+result<void> consumer::impl::sync_membership(waiting may) {
   group::group_state::sync_result changes;
   {
     const std::lock_guard guard{group_->mutex};
@@ -181,8 +188,10 @@ result<void> consumer::impl::sync_membership() {
                owned_.end());
   for (const auto& where : changes.acquired) acquire(where);
   if (!changes.revoked.empty()) group_->members.signal();
-  if (!changes.revoked.empty() || !changes.acquired.empty()) store_members();
-  return {};
+  if (!changes.revoked.empty() || !changes.acquired.empty()) store_members(may);
+  if (changes.broken) return {};
+  return error{changes.broken.error().code(),
+               fmt::format("{}: {}", operation("poll"), changes.broken.error().message())};
 }
 
 result<void> consumer::impl::check_topics() {
@@ -280,23 +289,38 @@ result<record_batch> consumer::impl::read() {
   return batch.finish();
 }
 
+std::optional<result<record_batch>> consumer::impl::look(clock::steady_time deadline, waiting may,
+                                                         clock::steady_time& next_look) {
+  if (auto entered = enter("poll"); !entered) return entered.error();
+  if (auto there = check_topics(); !there) return there.error();
+  if (auto synced = sync_membership(may); !synced) return synced.error();
+  if (auto placed = place_acquired(); !placed) return placed.error();
+  auto batch = read();
+  if (!batch || !batch->empty() || owner_->time().steady() >= deadline) return batch;
+  const std::lock_guard guard{group_->mutex};
+  next_look = std::min(next_look, group_->state.next_deadline());
+  return std::nullopt;
+}
+
 result<record_batch> consumer::impl::poll(std::chrono::milliseconds timeout) {
   const auto deadline = deadline_after(owner_->time(), timeout);
   for (;;) {
     const std::uint64_t seen = waiter_->signals();
-    if (auto entered = enter("poll"); !entered) return entered.error();
-    if (auto there = check_topics(); !there) return there.error();
-    if (auto synced = sync_membership(); !synced) return synced.error();
-    if (auto placed = place_acquired(); !placed) return placed.error();
-    auto batch = read();
-    if (!batch || !batch->empty() || owner_->time().steady() >= deadline) return batch;
-    clock::steady_time until = deadline;
-    {
-      const std::lock_guard guard{group_->mutex};
-      until = std::min(until, group_->state.next_deadline());
-    }
-    waiter_->wait(owner_->time(), seen, until);
+    clock::steady_time next_look = deadline;
+    if (auto found = look(deadline, waiting::yes, next_look)) return std::move(*found);
+    waiter_->wait(owner_->time(), seen, next_look);
   }
+}
+
+void consumer::impl::start_poll(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                                detail::completion<record_batch> done) {
+  const auto deadline = deadline_after(self->owner_->time(), timeout);
+  waiting_call<record_batch>::start(
+      self->owner_, self->waiter_, deadline,
+      [self, deadline](clock::steady_time& next_look) {
+        return self->look(deadline, waiting::no, next_look);
+      },
+      std::move(done));
 }
 
 result<consumer::impl::owned_partition*> consumer::impl::find(const char* verb,
@@ -308,30 +332,17 @@ result<consumer::impl::owned_partition*> consumer::impl::find(const char* verb,
                                                operation(verb), where.topic, where.partition.value())};
 }
 
-result<void> consumer::impl::commit_offsets(const std::vector<offset_note>& notes) {
-  std::vector<offset_intent::entry> entries;
-  entries.reserve(notes.size());
-  for (const auto& note : notes) {
-    entries.push_back({note.partition->where, note.partition->topic->state.id(), note.next});
-  }
-  if (entries.empty()) return {};
-  offset_intent commits{*group_, options_.member_id, std::move(entries)};
-  if (auto done = owner_->run(operation("commit"), commits); !done) return done;
-  for (const auto& note : notes) note.partition->committed = note.next;
-  return {};
-}
-
-result<void> consumer::impl::commit() {
+result<std::vector<offset_entry>> consumer::impl::choose(const offset_choice& what) {
   if (auto entered = enter("commit"); !entered) return entered.error();
-  std::vector<offset_note> notes;
-  for (auto& p : owned_) {
-    if (p.position && p.position != p.committed) notes.push_back({&p, *p.position});
+  std::vector<offset_entry> notes;
+  if (!what) {
+    for (const auto& p : owned_) {
+      if (p.position && p.position != p.committed)
+        notes.push_back({p.where, p.topic->state.id(), *p.position});
+    }
+    return notes;
   }
-  return commit_offsets(notes);
-}
-
-result<void> consumer::impl::commit(const topic_partition& where, offset next) {
-  if (auto entered = enter("commit"); !entered) return entered.error();
+  const auto& [where, next] = *what;
   auto p = find("commit", where);
   if (!p) return p.error();
   const std::uint64_t end = (*p)->topic->state.end(where.partition.value());
@@ -340,7 +351,63 @@ result<void> consumer::impl::commit(const topic_partition& where, offset next) {
                  fmt::format("{}: offset {} of topic '{}' partition {} lies beyond the end, {}",
                              operation("commit"), next.value(), where.topic, where.partition.value(), end)};
   }
-  return commit_offsets({{*p, next.value()}});
+  notes.push_back({where, (*p)->topic->state.id(), next.value()});
+  return notes;
+}
+
+void consumer::impl::note_committed(const std::vector<offset_entry>& notes) {
+  for (const auto& note : notes) {
+    const auto p = std::find_if(owned_.begin(), owned_.end(), [&](const owned_partition& owned) {
+      return owned.where == note.where && owned.topic->state.id() == note.log;
+    });
+    if (p != owned_.end()) p->committed = note.next;
+  }
+}
+
+result<void> consumer::impl::commit(const offset_choice& what) {
+  auto notes = choose(what);
+  if (!notes) return notes.error();
+  if (notes->empty()) return {};
+  offset_intent commits{group_, options_.member_id, *notes};
+  auto done = owner_->run(operation("commit"), commits);
+  if (done) note_committed(*notes);
+  return done;
+}
+
+/// An offset commit that nobody waits for: answered within the handler's executor, to which the member
+/// belongs.
+class consumer::impl::submitted_offsets final : public offset_intent {
+ public:
+  submitted_offsets(std::shared_ptr<impl> member, std::vector<offset_entry> notes, pending<void> answer)
+      : offset_intent{member->group_, member->options_.member_id, notes},
+        member_{std::move(member)},
+        notes_{std::move(notes)},
+        answer_{std::move(answer)} {}
+  void finished(result<void> outcome) noexcept override {
+    auto executor = answer_.executor();
+    post_to(std::move(executor), [member = std::move(member_), notes = std::move(notes_),
+                                  answer = std::move(answer_), outcome = std::move(outcome)]() mutable {
+      if (outcome) member->note_committed(notes);
+      answer.answer_here(std::move(outcome));
+    });
+  }
+
+ private:
+  std::shared_ptr<impl> member_;
+  std::vector<offset_entry> notes_;
+  pending<void> answer_;
+};
+
+void consumer::impl::start_commit(const std::shared_ptr<impl>& self, const offset_choice& what,
+                                  detail::completion<void> done) {
+  pending<void> answer{std::move(done), *self->owner_};
+  auto notes = self->choose(what);
+  if (!notes || notes->empty()) {
+    answer.answer(notes ? result<void>{} : notes.error());
+    return;
+  }
+  self->owner_->submit(self->operation("commit"),
+                       std::make_unique<submitted_offsets>(self, std::move(*notes), std::move(answer)));
 }
 
 result<void> consumer::impl::seek(const topic_partition& where, const start_position& to) {
@@ -411,19 +478,36 @@ result<std::optional<offset>> consumer::impl::committed(const topic_partition& w
   return *found ? std::optional{offset{(*found)->next}} : std::nullopt;
 }
 
-consumer::consumer(std::unique_ptr<impl> self) noexcept : impl_{std::move(self)} {}
+consumer::consumer(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}
 consumer::consumer(consumer&&) noexcept = default;
-consumer& consumer::operator=(consumer&&) noexcept = default;
-consumer::~consumer() = default;
+consumer& consumer::operator=(consumer&& other) noexcept {
+  if (this != &other) {
+    close();
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+consumer::~consumer() {
+  close();
+}
 
 result<record_batch> consumer::poll(std::chrono::milliseconds timeout) {
   return impl_->poll(timeout);
 }
 result<void> consumer::commit() {
-  return impl_->commit();
+  return impl_->commit(std::nullopt);
 }
 result<void> consumer::commit(const topic_partition& where, offset next) {
-  return impl_->commit(where, next);
+  return impl_->commit(std::pair{where, next});
+}
+void consumer::start_poll(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                          detail::completion<record_batch> done) {
+  impl::start_poll(self, timeout, std::move(done));
+}
+void consumer::start_commit(const std::shared_ptr<impl>& self,
+                            const std::optional<std::pair<topic_partition, offset>>& what,
+                            detail::completion<void> done) {
+  impl::start_commit(self, what, std::move(done));
 }
 result<void> consumer::seek(const topic_partition& where, const start_position& to) {
   return impl_->seek(where, to);
@@ -444,7 +528,7 @@ const std::string& consumer::member_id() const noexcept {
   return impl_->member_id();
 }
 void consumer::close() noexcept {
-  impl_->close();
+  if (impl_) impl_->close();
 }
 
 }  // namespace levada

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bus/core.hpp"
@@ -10,18 +12,30 @@
 
 namespace levada {
 
+/// An offset to be committed.
+struct offset_entry {
+  topic_partition where;
+  std::uint32_t log;
+  std::uint64_t next;
+};
+
 class consumer::impl {
  public:
   /// Enters the group; `topics` is not empty.
-  [[nodiscard]] static result<std::unique_ptr<impl>> join(std::shared_ptr<core> owner,
+  [[nodiscard]] static result<std::shared_ptr<impl>> join(std::shared_ptr<core> owner,
                                                           std::shared_ptr<group_slot> group,
                                                           std::vector<std::shared_ptr<topic_slot>> topics,
                                                           const consumer_options& options);
   ~impl();
 
   result<record_batch> poll(std::chrono::milliseconds timeout);
-  result<void> commit();
-  result<void> commit(const topic_partition& where, offset next);
+  static void start_poll(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                         detail::completion<record_batch> done);
+  /// One offset, or all positions.
+  using offset_choice = std::optional<std::pair<topic_partition, offset>>;
+  result<void> commit(const offset_choice& what);
+  static void start_commit(const std::shared_ptr<impl>& self, const offset_choice& what,
+                           detail::completion<void> done);
   result<void> seek(const topic_partition& where, const start_position& to);
   [[nodiscard]] std::vector<topic_partition> assignment() const;
   [[nodiscard]] result<std::optional<offset>> position(const topic_partition& where) const;
@@ -38,11 +52,9 @@ class consumer::impl {
     std::optional<std::uint64_t> committed;  // as far as this member knows
     bool placed = false;                     // whether `position` has been found out
   };
-  /// One offset to be committed.
-  struct offset_note {
-    owned_partition* partition;
-    std::uint64_t next;
-  };
+  class submitted_offsets;
+  /// Whether a call may wait for a commit.
+  enum class waiting : bool { no, yes };
 
   impl(std::shared_ptr<core> owner, std::shared_ptr<group_slot> group,
        std::vector<std::shared_ptr<topic_slot>> topics, consumer_options options)
@@ -54,7 +66,7 @@ class consumer::impl {
   [[nodiscard]] std::string operation(const char* verb) const;
   [[nodiscard]] error fenced(const char* verb) const;
   [[nodiscard]] result<core::access> enter(const char* verb) const;
-  [[nodiscard]] result<void> sync_membership();
+  [[nodiscard]] result<void> sync_membership(waiting may);
   /// Fails with `unknown_topic`, once, where a topic has been deleted; the others are read on.
   [[nodiscard]] result<void> check_topics();
   void acquire(const topic_partition& where);
@@ -66,10 +78,14 @@ class consumer::impl {
   /// not go back so far any more.
   [[nodiscard]] result<void> check_overtaken(owned_partition& p) const;
   /// Stores members and assignment, for listings. A failure costs nothing but an outdated listing.
-  void store_members();
+  void store_members(waiting may);
   [[nodiscard]] result<record_batch> read();
+  /// What a poll returns now; nothing where it has to wait, at most until `next_look`.
+  [[nodiscard]] std::optional<result<record_batch>> look(clock::steady_time deadline, waiting may,
+                                                         clock::steady_time& next_look);
   [[nodiscard]] result<owned_partition*> find(const char* verb, const topic_partition& where);
-  [[nodiscard]] result<void> commit_offsets(const std::vector<offset_note>& notes);
+  [[nodiscard]] result<std::vector<offset_entry>> choose(const offset_choice& what);
+  void note_committed(const std::vector<offset_entry>& notes);
 
   std::shared_ptr<core> owner_;
   std::shared_ptr<group_slot> group_;

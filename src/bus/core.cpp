@@ -22,8 +22,11 @@ core::core(storage::owned_store store, storage::fork_guard guard, bus_options op
       fork_guard_{std::move(guard)},
       options_{std::move(options)},
       store_name_{std::move(store_name)},
-      commits_{*this, options_.pending_bytes_max},
-      segments_{std::make_shared<log::segment_cache>(store_->segments, segments_open_max, true)} {
+      commits_{*this, options_.pending_bytes_max, [this] { courier_.lead(); }},
+      segments_{std::make_shared<log::segment_cache>(store_->segments, segments_open_max, true)},
+      courier_{*options_.clock,
+               commits_,
+               {.is_short = [this] { return room_is_short(); }, .wait = [this] { return wait_for_room(); }}} {
   if (!store_->checkpoints) return;
   checkpointer_ = std::make_unique<checkpointer>(*this, *store_->checkpoints,
                                                  std::get<checkpointed>(options_.durability));
@@ -34,12 +37,14 @@ core::~core() {
     maintenance_.abandon();
     watch_.abandon();
     if (checkpointer_) checkpointer_->abandon();
+    courier_.abandon();
+    own_.abandon();
     // Closing LMDB here would clear the reader slots of the process that this one was forked from.
     if (store_)
       static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose
     return;
   }
-  close();
+  static_cast<void>(close(leftovers::abort));
 }
 
 result<std::shared_ptr<core>> core::start(storage::owned_store store, storage::fork_guard guard,
@@ -64,19 +69,50 @@ result<core::access> core::enter(std::string_view operation) const {
   return access{std::move(lock), store_->main};
 }
 
-result<void> core::run(std::string_view operation, intent& i) {
-  if (i.cost() > 0 && journal_bytes() >= options_.journal_bytes_max) {
-    if (auto open = enter(operation); !open) return open.error();
+bool core::room_is_short() const noexcept {
+  return journal_bytes() >= options_.journal_bytes_max || (checkpointer_ && checkpointer_->full());
+}
+
+result<void> core::wait_for_room() {
+  if (journal_bytes() >= options_.journal_bytes_max) {
     if (auto room = maintenance_.wait_for_room(); !room) {
-      return error{room.error().code(), fmt::format("{}: the journal holds {} bytes and cannot be sealed: {}",
-                                                    operation, journal_bytes(), room.error().message())};
+      return error{room.error().code(), fmt::format("the journal holds {} bytes and cannot be sealed: {}",
+                                                    journal_bytes(), room.error().message())};
     }
   }
-  if (checkpointer_ && i.cost() > 0 && checkpointer_->full()) {
+  if (checkpointer_ && checkpointer_->full()) {
     if (auto room = checkpointer_->wait_for_room(); !room) {
-      return error{room.error().code(),
-                   fmt::format("{}: waiting for a checkpoint: {}", operation, room.error().message())};
+      return error{room.error().code(), fmt::format("waiting for a checkpoint: {}", room.error().message())};
     }
+  }
+  return {};
+}
+
+void core::submit(std::string operation, std::unique_ptr<intent> i) {
+  auto entered = enter(operation);
+  if (entered && failed_) {
+    entered = error{errc::failed, fmt::format("{}: an earlier commit to '{}' failed; open it anew", operation,
+                                              store_name_)};
+  }
+  if (!entered) {
+    i->finished(entered.error());
+    return;
+  }
+  courier_.submit(std::move(operation), std::move(i));
+}
+
+boost::asio::any_io_executor core::executor() {
+  return options_.executor ? options_.executor : own_.executor();
+}
+
+result<void> core::run(std::string_view operation, intent& i) {
+  if (i.cost() > 0) {
+    if (room_is_short()) {
+      if (auto open = enter(operation); !open) return open.error();
+      if (auto room = wait_for_room(); !room)
+        return error{room.error().code(), fmt::format("{}: {}", operation, room.error().message())};
+    }
+    courier_.wait_until_let_in();
   }
   auto entered = enter(operation);
   if (!entered) return entered.error();

@@ -17,6 +17,8 @@
 
 #include "bus/checkpointer.hpp"
 #include "bus/commit_scope.hpp"
+#include "bus/courier.hpp"
+#include "bus/executor_thread.hpp"
 #include "bus/group_commit.hpp"
 #include "bus/maintenance.hpp"
 #include "bus/reader_watch.hpp"
@@ -63,7 +65,18 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<void> run(const access& entered, std::string_view operation, intent& i);
   [[nodiscard]] result<void> run(std::string_view operation, intent& i);
 
-  result<void> close();
+  /// Has an intent committed some time; it is told the outcome, also when the bus takes nothing more.
+  void submit(std::string operation, std::unique_ptr<intent> i);
+  /// Where handlers run that ask for no executor of their own: the host's, or the bus's own thread.
+  [[nodiscard]] boost::asio::any_io_executor executor();
+  /// For what shall happen at a time.
+  [[nodiscard]] courier& errands() noexcept { return courier_; }
+
+  /// What becomes of what was submitted and has not been begun.
+  enum class leftovers { commit, abort };
+  result<void> close(leftovers what);
+  /// Whether the calling thread is the bus's own.
+  [[nodiscard]] bool inside_own_thread() const noexcept { return own_.inside(); }
 
   [[nodiscard]] const bus_options& options() const noexcept { return options_; }
   [[nodiscard]] clock& time() const noexcept { return *options_.clock; }
@@ -167,6 +180,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
  private:
   friend class commit_scope;
 
+  [[nodiscard]] bool room_is_short() const noexcept;
+  [[nodiscard]] result<void> wait_for_room();
   [[nodiscard]] result<void> load();
   [[nodiscard]] result<void> begin_epoch();
   [[nodiscard]] result<void> load_logs(const storage::catalog& found);
@@ -189,6 +204,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::string failure_;  // why
   std::atomic<std::uint32_t> epoch_{0};
   group_commit commits_;
+  executor_thread own_;
 
   mutable std::shared_mutex names_;  // guards the maps below; changed by the committing thread alone
   std::map<std::string, std::shared_ptr<topic_slot>, std::less<>> topics_;
@@ -217,6 +233,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   maintenance maintenance_{*this};
   reader_watch watch_{*this};
   std::unique_ptr<checkpointer> checkpointer_;  // where the durability mode has checkpoints
+  courier courier_;
 };
 
 }  // namespace levada

@@ -21,7 +21,7 @@ constexpr std::uint64_t index_worth_saving = std::uint64_t{1} << 20;
 
 /// Rows that are erased or changed in one commit of a larger job, so that others wait no longer than a few
 /// milliseconds for it.
-constexpr std::size_t slice_rows = 256;
+constexpr std::size_t rows_in_commit = 256;
 
 }  // namespace
 
@@ -205,14 +205,14 @@ result<void> core::clear_earlier_owner(const storage::catalog& found) {
 
 result<void> core::erase_queue_rows(std::uint32_t id) {
   for (bool done = false; !done;) {
-    simple_intent slice{[&](commit_scope& scope) -> result<void> {
-                          auto erased =
-                              scope.written(queue::erase_some(scope.txn(), scope.tables(), id, slice_rows));
-                          if (!erased) return erased.error();
-                          done = *erased;
-                          return {};
-                        },
-                        nothing_to_apply};
+    simple_intent slice{
+        [&](commit_scope& scope) -> result<void> {
+          auto erased = scope.written(queue::erase_some(scope.txn(), scope.tables(), id, rows_in_commit));
+          if (!erased) return erased.error();
+          done = *erased;
+          return {};
+        },
+        nothing_to_apply};
     if (auto ran = commits_.run(slice); !ran) return ran;
   }
   return {};
@@ -242,8 +242,8 @@ result<void> core::note_deliveries() {
     }
     const auto redelivered = queue->state.redelivered_positions();
     if (redelivered.empty() && queue->state.row().exposed == queue->state.exposed_at_open()) continue;
-    for (std::size_t done = 0; done <= redelivered.size(); done += slice_rows) {
-      const std::size_t n = std::min(slice_rows, redelivered.size() - done);
+    for (std::size_t done = 0; done <= redelivered.size(); done += rows_in_commit) {
+      const std::size_t n = std::min(rows_in_commit, redelivered.size() - done);
       const bool last = done + n == redelivered.size();
       simple_intent slice{
           [&](commit_scope& scope) -> result<void> {
@@ -261,7 +261,7 @@ result<void> core::note_deliveries() {
   return {};
 }
 
-result<void> core::close() {
+result<void> core::close(leftovers what) {
   if (fork_guard_.forked()) {
     return error{errc::forked,
                  fmt::format("close: the bus of '{}' belongs to the parent process", store_name_)};
@@ -270,6 +270,7 @@ result<void> core::close() {
   maintenance_.stop();
   watch_.stop();
   if (checkpointer_) checkpointer_->stop();
+  courier_.stop({errc::closed, fmt::format("the bus of '{}' is closed", store_name_)});
   // From here on nothing new enters; wake who waits, and wait for who is inside.
   {
     const std::shared_lock guard{names_};
@@ -278,7 +279,11 @@ result<void> core::close() {
     for (const auto& [name, queue] : queues_) queue->waiting.signal();
     for (const auto& [name, group] : groups_) group->members.signal();
   }
-  const std::lock_guard alone{life_};
+  std::unique_lock alone{life_};
+  if (what == leftovers::commit) commits_.lead();
+  // Before it is noted what was delivered and not settled.
+  for (const auto& i : commits_.take_back())
+    i->finished(error{errc::operation_aborted, fmt::format("the bus of '{}' was destroyed", store_name_)});
   result<void> noted{};
   if (!failed_) {
     noted = note_deliveries();
@@ -312,6 +317,9 @@ result<void> core::close() {
   if (store_->lock && !failed_ && noted) store_->lock->note_clean(store_->main.env().last_transaction());
   if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
   store_.reset();
+  alone.unlock();
+  // Not with the lock held: handlers may be on their way to it.
+  own_.end();
   return noted;
 }
 

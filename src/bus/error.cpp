@@ -63,6 +63,12 @@ const char* sentence(errc e) noexcept {
       return "the handle belongs to the parent process";
     case errc::outcome_unknown:
       return "the commit failed in flight; its outcome is unknown";
+    case errc::operation_aborted:
+      return "the operation was aborted before it was begun";
+    case errc::would_block:
+      return "there is no room now";
+    case errc::would_deadlock:
+      return "the call would wait for its own thread";
     case errc::no_committed_offset:
       return "the group has no committed offset";
     case errc::offset_out_of_range:

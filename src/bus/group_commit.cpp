@@ -1,6 +1,7 @@
 #include "bus/group_commit.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace levada {
 
@@ -24,7 +25,8 @@ std::vector<intent*> group_commit::collect() {
   return group;
 }
 
-void group_commit::lead(std::unique_lock<std::mutex>& lock, const intent& leader) {
+bool group_commit::lead_group(std::unique_lock<std::mutex>& lock, const intent* leader) {
+  using state = intent::waiting_place::state;
   wait_for_others(lock);
   std::vector<intent*> group = collect();
   lock.unlock();
@@ -38,24 +40,43 @@ void group_commit::lead(std::unique_lock<std::mutex>& lock, const intent& leader
     queue_.pop_front();
     pending_bytes_ -= member->cost_;
   }
-  const auto next = queue_.empty() ? nullptr : queue_.front()->place_;
+  const auto first = std::find_if(queue_.begin(), queue_.end(),
+                                  [](const intent* waiting) { return waiting->place_ != nullptr; });
+  const auto next = first == queue_.end() ? nullptr : (*first)->place_;
+  const bool goes_on = next ? *first == leader : leader == nullptr && !queue_.empty();
+  led_ = next || goes_on;
+  const bool wanted = !led_ && !queue_.empty();
   room_.notify_all();
   lock.unlock();
 
-  using state = intent::waiting_place::state;
-  if (next) {
+  if (next && !goes_on) {
     next->now = state::leads;
     next->now.notify_one();
   }
+  if (wanted) leader_wanted_();
   for (intent* const member : group) {
-    if (member == &leader) continue;
-    const auto place = std::move(member->place_);
-    place->now = state::done;  // from here on the member may be gone
-    place->now.notify_one();
+    if (member == leader) {
+      member->place_->now = state::done;
+    } else if (member->place_) {
+      const auto place = std::move(member->place_);
+      place->now = state::done;  // from here on the member may be gone
+      place->now.notify_one();
+    } else {
+      const std::unique_ptr<intent> owned{member};
+      owned->finished(std::move(owned->outcome_));
+    }
   }
   lock.lock();
   group.clear();
   if (group.capacity() > spare_.capacity()) spare_ = std::move(group);
+  return goes_on;
+}
+
+void group_commit::push(intent& i) {
+  spare_.reserve(queue_.size() + 1);
+  queue_.push_back(&i);
+  pending_bytes_ += i.cost_;
+  if (queue_.size() == expected_) all_there_.notify_one();
 }
 
 result<void> group_commit::run(intent& i) {
@@ -64,23 +85,79 @@ result<void> group_commit::run(intent& i) {
   i.place_ = place;
 
   std::unique_lock lock{mutex_};
-  if (i.cost_ > 0) {
-    // One that is larger than the bound goes when nothing else waits.
-    room_.wait(lock, [&] { return pending_bytes_ == 0 || pending_bytes_ + i.cost_ <= pending_bytes_max_; });
-  }
-  spare_.reserve(queue_.size() + 1);
-  queue_.push_back(&i);
-  pending_bytes_ += i.cost_;
-  if (queue_.size() == expected_) all_there_.notify_one();
-  if (queue_.front() != &i) {
-    place->now = state::waiting;
+  if (i.cost_ > 0) room_.wait(lock, [&] { return fits(i.cost_); });
+  push(i);
+  place->now = state::waiting;
+  for (bool leads = !std::exchange(led_, true); place->now != state::done;) {
+    if (leads) {
+      leads = lead_group(lock, &i);
+      continue;
+    }
     lock.unlock();
     place->now.wait(state::waiting);
-    if (place->now == state::done) return std::move(i.outcome_);
+    if (place->now == state::done) break;
+    place->now = state::waiting;
+    leads = true;
     lock.lock();
   }
-  lead(lock, i);
   return std::move(i.outcome_);
+}
+
+void group_commit::submit(std::unique_ptr<intent> i) {
+  bool wanted = false;
+  {
+    const std::lock_guard guard{mutex_};
+    push(*i);
+    static_cast<void>(i.release());  // NOLINT: the queue owns it
+    wanted = !led_;
+  }
+  if (wanted) leader_wanted_();
+}
+
+bool group_commit::has_room(std::size_t cost) const {
+  const std::lock_guard guard{mutex_};
+  return cost == 0 || fits(cost);
+}
+
+void group_commit::lead_all(std::unique_lock<std::mutex>& lock) {
+  while (!led_ && !queue_.empty()) {
+    led_ = true;
+    while (lead_group(lock, nullptr)) {
+    }
+  }
+}
+
+void group_commit::lead() {
+  std::unique_lock lock{mutex_};
+  lead_all(lock);
+}
+
+void group_commit::make_room(std::size_t cost) {
+  std::unique_lock lock{mutex_};
+  while (!fits(cost)) {
+    lead_all(lock);
+    room_.wait(lock, [&] { return fits(cost) || (!led_ && !queue_.empty()); });
+  }
+}
+
+bool group_commit::wants_leader() const {
+  const std::lock_guard guard{mutex_};
+  return !led_ && !queue_.empty();
+}
+
+std::vector<std::unique_ptr<intent>> group_commit::take_back() {
+  const std::lock_guard guard{mutex_};
+  std::vector<std::unique_ptr<intent>> taken;
+  if (led_) return taken;
+  taken.reserve(queue_.size());
+  for (intent* const i : queue_) taken.emplace_back(i);
+  queue_.clear();
+  pending_bytes_ = 0;
+  return taken;
+}
+
+group_commit::~group_commit() {
+  for (const auto& given_up : take_back()) static_cast<void>(given_up);
 }
 
 }  // namespace levada

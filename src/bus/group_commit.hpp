@@ -10,9 +10,11 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <levada/error.hpp>
@@ -21,8 +23,8 @@ namespace levada {
 
 class commit_scope;
 
-/// Something that shall happen to the store, all of it or nothing. Made and waited for by one thread;
-/// executed by the leading thread while the maker waits.
+/// Something that shall happen to the store, all of it or nothing. Executed by a leading thread while its
+/// maker waits; or submitted, and then nobody waits.
 class intent {
  public:
   explicit intent(std::size_t cost = 0) noexcept : cost_{cost} {}
@@ -37,7 +39,12 @@ class intent {
   /// Changes memory after the commit, before the next group begins.
   virtual void applied(commit_scope& scope) noexcept = 0;
 
+  /// Tells how a submitted intent has ended, in the thread that led it, which holds no lock and leads no
+  /// more. Must neither wait nor run code of the host.
+  virtual void finished(result<void>) noexcept {}
+
   /// Changes of the catalogue run alone, so that no other intent of the group needs to see them half-done.
+  /// One that is waited for is then executed by the thread that waits.
   [[nodiscard]] virtual bool alone() const noexcept { return false; }
 
   /// Bytes that it adds to the store; 0 for what makes room.
@@ -56,7 +63,7 @@ class intent {
 
   const std::size_t cost_;  // bytes that count against the bound
   result<void> outcome_;
-  std::shared_ptr<waiting_place> place_;
+  std::shared_ptr<waiting_place> place_;  // none: it was submitted
 };
 
 /// Executes a group: what `group_commit` leaves to the bus.
@@ -71,16 +78,36 @@ class commit_engine {
   [[nodiscard]] static const result<void>& outcome(const intent& i) noexcept { return i.outcome_; }
 };
 
-/// The queue of intents. Safe to share.
+/// The queue of intents. Whoever waits in front of the others leads; where nobody waits, whoever calls
+/// `lead`. Safe to share.
 class group_commit {
  public:
-  /// `pending_bytes_max` bounds the cost of the intents that wait.
-  group_commit(commit_engine& engine, std::size_t pending_bytes_max) noexcept
-      : engine_{engine}, pending_bytes_max_{pending_bytes_max} {}
+  /// `pending_bytes_max` bounds the cost of the intents that wait. `leader_wanted` is called, without a lock,
+  /// when something was submitted that nobody leads; it must not wait.
+  group_commit(
+      commit_engine& engine, std::size_t pending_bytes_max, std::function<void()> leader_wanted = [] {})
+      : engine_{engine}, pending_bytes_max_{pending_bytes_max}, leader_wanted_{std::move(leader_wanted)} {}
+  group_commit(const group_commit&) = delete;
+  group_commit& operator=(const group_commit&) = delete;
+  /// What was submitted and not led is given up without being told.
+  ~group_commit();
 
   /// Waits for room (an intent without cost does not), then until the intent is durable or refused. The
   /// calling thread may have to lead. Intents of one thread keep their order.
   [[nodiscard]] result<void> run(intent& i);
+
+  /// Queues an intent behind all others, and leaves it. Does not wait for room: whoever minds asks first.
+  void submit(std::unique_ptr<intent> i);
+  /// Whether an intent of that cost would have to wait for room.
+  [[nodiscard]] bool has_room(std::size_t cost) const;
+  /// Leads what was submitted, as long as nobody else does.
+  void lead();
+  /// Returns when an intent of that cost would not have to wait; leads until then where nobody else does.
+  void make_room(std::size_t cost);
+  /// Whether there is something for `lead` to do.
+  [[nodiscard]] bool wants_leader() const;
+  /// Takes back what was submitted; nothing while somebody leads.
+  [[nodiscard]] std::vector<std::unique_ptr<intent>> take_back();
 
  private:
   /// One transaction takes no more than this, so that followers do not wait for ever for one fsync.
@@ -92,16 +119,26 @@ class group_commit {
   static constexpr std::chrono::microseconds wait_min{50};
   static constexpr std::chrono::microseconds wait_max{1000};
 
+  void push(intent& i);
   void wait_for_others(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] std::vector<intent*> collect();
-  void lead(std::unique_lock<std::mutex>& lock, const intent& leader);
+  /// Commits the group in front. Returns whether the caller goes on leading: when nobody waits, or `leader`,
+  /// which is null where the caller waits for nothing, is the first who does.
+  [[nodiscard]] bool lead_group(std::unique_lock<std::mutex>& lock, const intent* leader);
+  void lead_all(std::unique_lock<std::mutex>& lock);
+  /// One that is larger than the bound fits when nothing else waits.
+  [[nodiscard]] bool fits(std::size_t cost) const noexcept {
+    return pending_bytes_ == 0 || pending_bytes_ + cost <= pending_bytes_max_;
+  }
 
   commit_engine& engine_;
   const std::size_t pending_bytes_max_;
-  std::mutex mutex_;
+  const std::function<void()> leader_wanted_;
+  mutable std::mutex mutex_;
   std::condition_variable room_;
   std::condition_variable all_there_;
-  std::deque<intent*> queue_;   // its front leads
+  bool led_ = false;            // somebody leads, or has been told to
+  std::deque<intent*> queue_;   // owned where submitted
   std::vector<intent*> spare_;  // room for a group of all that wait
   std::size_t pending_bytes_ = 0;
   std::size_t expected_ = 1;  // how many were there at the end of the last commit

@@ -87,20 +87,20 @@ void job::impl::move_to_pass() {
 }
 
 void job::impl::move_behind(const record_batch& batch) {
-  const std::string* topic = nullptr;
+  std::string_view topic;
   log_position* position = nullptr;
-  const auto find = [this](const std::string& name) -> log_position* {
+  const auto find = [this](std::string_view name) -> log_position* {
     const auto found = std::find_if(positions_.begin(), positions_.end(),
                                     [&](const auto& p) { return p.second.topic == name; });
     return found == positions_.end() ? nullptr : &found->second;
   };
   for (const auto& slice : batch.slices()) {
-    if (topic != slice.topic.get()) {
-      topic = slice.topic.get();
-      position = find(*topic);
+    if (topic != slice.topic) {
+      topic = slice.topic;
+      position = find(topic);
       if (position == nullptr) {
         learn_logs();
-        position = find(*topic);
+        position = find(topic);
       }
     }
     // A topic that has been deleted since it was read needs no position.

@@ -13,7 +13,9 @@
 #include "bus/retention.hpp"
 #include "bus/rewriting.hpp"
 #include "bus/segment_place.hpp"
+#include "bus/simple_intent.hpp"
 #include "log/sealer.hpp"
+#include "storage/free_page_order.hpp"
 
 namespace levada {
 namespace {
@@ -102,10 +104,19 @@ maintenance::maintenance(core& owner)
                .retry = look_min}} {}
 maintenance::~maintenance() = default;
 
-result<void> maintenance::seal() {
+bool maintenance::in_background() const {
+  return owner_.options().maintenance == maintenance_mode::background;
+}
+
+bool maintenance::sealing_is_due() const {
+  return owner_.journal_bytes() > 0 && owner_.journal_bytes() >= owner_.options().journal_bytes_seal;
+}
+
+/// Seals what the journal holds, if that is due; whether it was.
+result<bool> maintenance::seal() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
-  if (owner_.journal_bytes() == 0 || owner_.journal_bytes() < owner_.options().journal_bytes_seal) return {};
+  if (!sealing_is_due()) return false;
   auto place = segment_place::open(owner_);
   if (!place) return place.error();
   log::seal_request request;
@@ -123,17 +134,19 @@ result<void> maintenance::seal() {
   if (!files) return files.error();
   seal_intent registering{*sealed, std::move(*files)};
   auto done = place->hand_over(*access, "seal journal", sealed->segments, registering);
-  if (done && owner_.options().logger) {
+  if (!done) return done.error();
+  if (owner_.options().logger) {
     std::uint64_t bytes = 0;
     for (const auto& segment : sealed->segments) bytes += segment.file_bytes;
     owner_.options().logger->debug("levada: sealed rows {} to {} of '{}' into {} segments of {} bytes",
                                    request.target.sequence_first, sealed->sequence_last, owner_.store_name(),
                                    sealed->segments.size(), bytes);
   }
-  return done;
+  return true;
 }
 
 result<void> maintenance::prune() {
+  const bool any = owner_.first_row() <= owner_.sealed();
   while (owner_.first_row() <= owner_.sealed()) {
     auto access = owner_.enter("maintain");
     if (!access) return access.error();
@@ -141,6 +154,18 @@ result<void> maintenance::prune() {
     if (auto done = owner_.run(*access, "prune journal", erasing); !done) return done;
     access->main().env().pages().written(prune_bytes);
   }
+  if (!any) return {};
+  auto access = owner_.enter("maintain");
+  if (!access) return access.error();
+  const auto order = [&](commit_scope& scope) {
+    return scope.written(
+        storage::order_free_pages(access->main().env(), scope.txn(), scope.tables().journal));
+  };
+  simple_intent ordering{order, nothing_to_apply};
+  auto ordered = owner_.run(*access, "order free pages", ordering);
+  // Where there is no room for it now, it is done after the next sealing.
+  if (!ordered && ordered.error() != errc::disk_full && ordered.error() != errc::out_of_resources)
+    return ordered;
   return {};
 }
 
@@ -154,26 +179,38 @@ result<void> maintenance::retain() {
   return {};
 }
 
+/// Removes the files of dropped segments. While publishers keep the journal full, only what has been dropped
+/// since the last time, up to about as many bytes as are to be sealed next, so that retention keeps up; and
+/// one at least. The others, of a topic that was deleted, wait for the next run.
 void maintenance::remove_dropped() {
   if (owner_.has_checkpoints()) return;  // its checkpoint may still name them
-  for (const auto& file : owner_.take_dropped()) {
+  std::uint64_t added = 0;
+  for (auto& file : owner_.take_dropped()) {
     if (owner_.in_memory()) continue;
+    std::error_code absent;
+    const std::uintmax_t size = std::filesystem::file_size(file, absent);
+    dropped_.push_back({std::move(file), absent ? 0 : size});
+    added += dropped_.back().bytes;
+  }
+  std::uint64_t removed = 0;
+  while (!dropped_.empty()) {
+    const bool in_peace = in_background() && !worker_.stopping();
+    if (in_peace && sealing_is_due() && removed > 0 && removed >= std::min(added, owner_.journal_bytes())) {
+      wake();
+      return;
+    }
     const auto begun = std::chrono::steady_clock::now();
     // One that cannot be deleted now is removed by the next opening.
     std::error_code ignored;
-    std::filesystem::remove(file, ignored);
+    std::filesystem::remove(dropped_.front().path, ignored);
+    removed += dropped_.front().bytes;
+    dropped_.pop_front();
     // While a large file's blocks are given back, flushes wait for the file system's own journal: one after
     // the other would stop publishers for as long as all of them take.
-    if (owner_.options().maintenance == maintenance_mode::background && !urgent())
-      worker_.pause(pause_factor * (std::chrono::steady_clock::now() - begun));
+    if (in_peace)
+      worker_.pause(pause_factor * (std::chrono::steady_clock::now() - begun),
+                    [this] { return sealing_is_due(); });
   }
-}
-
-/// Whether something is to be done at once, if there is a thread for it.
-bool maintenance::urgent() const {
-  if (worker_.stopping()) return true;
-  return owner_.options().maintenance == maintenance_mode::background &&
-         owner_.journal_bytes() >= owner_.options().journal_bytes_seal;
 }
 
 /// Writes segments anew until nothing is left to do, or something else is more urgent.
@@ -182,10 +219,11 @@ result<void> maintenance::rewrite() {
     auto access = owner_.enter("maintain");
     if (!access) return access.error();
     auto did = rewriting_->run_some(*access, held_back_, [this] { return worker_.stopping(); });
-    remove_dropped();
     if (!did) return did.error();
     if (!*did) return {};
-    if (urgent()) {
+    // What it replaces goes before the next is written, so that no more room is taken than for one.
+    remove_dropped();
+    if (worker_.stopping() || (in_background() && sealing_is_due())) {
       wake();
       return {};
     }
@@ -196,20 +234,18 @@ result<void> maintenance::run() {
   const std::lock_guard guard{working_};
   // Also where the rest cannot be done: it is tried again when it is due again.
   looked_ = owner_.time().steady();
-  auto sealed = seal();
-  // Where there is no room for it, retention may make some.
-  const bool full = !sealed && sealed.error() == errc::disk_full;
-  if (!sealed && !full) return sealed;
+  // First, as sealing needs room on the disk; and again, of what it has sealed.
+  auto retained = retain();
+  const auto sealed = seal();
   // Rows that are sealed take room in the main file until they are erased.
-  if (!full) {
-    if (auto done = prune(); !done) return done;
-  }
-  if (auto done = retain(); !done) return done;
-  if (full) {
-    sealed = seal();
-    if (auto done = prune(); !done) return done;
-  }
-  return sealed ? rewrite() : sealed;
+  const auto pruned = prune();
+  if (!sealed) return sealed.error();
+  if (!pruned) return pruned;
+  // There is room now; the rest, which may take its time, is not what publishers wait for.
+  worker_.tell_waiters();
+  if (*sealed && retained) retained = retain();
+  if (!retained) return retained;
+  return rewrite();
 }
 
 /// When retention by age is to be looked at again.
@@ -231,13 +267,13 @@ void maintenance::wake() noexcept {
 }
 
 void maintenance::watch() noexcept {
-  if (owner_.options().maintenance == maintenance_mode::background) worker_.start();
+  if (in_background()) worker_.start();
 }
 
 result<void> maintenance::wait_for_room() {
   const auto room = [this] { return owner_.journal_bytes() < owner_.options().journal_bytes_max; };
   while (!room()) {
-    if (owner_.options().maintenance == maintenance_mode::on_call) {
+    if (!in_background()) {
       // What fails behind sealing is no matter here.
       if (auto done = run(); !done && !room()) return done;
       continue;

@@ -4,6 +4,9 @@
 /// What a bus does for itself, beside its users' calls: sealing, and giving back what is no longer needed.
 
 #include <atomic>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -38,18 +41,24 @@ class maintenance {
 
  private:
   [[nodiscard]] clock::steady_time next_look() const;
-  [[nodiscard]] result<void> seal();
+  [[nodiscard]] result<bool> seal();
   [[nodiscard]] result<void> retain();
   [[nodiscard]] result<void> prune();
   [[nodiscard]] result<void> rewrite();
   void remove_dropped();
-  [[nodiscard]] bool urgent() const;
+  [[nodiscard]] bool in_background() const;
+  [[nodiscard]] bool sealing_is_due() const;
 
   core& owner_;
-  std::mutex working_;  // held by whoever does the work; guards the next three
+  std::mutex working_;  // held by whoever does the work; guards the next four
   std::unique_ptr<rewriting> rewriting_;
   std::vector<held_back> held_back_;  // as of the last look
   bool told_of_jobs_ = false;         // that they could not be read then
+  struct dropped_file {
+    std::filesystem::path path;
+    std::uint64_t bytes = 0;
+  };
+  std::deque<dropped_file> dropped_;  // still to be removed
 
   std::atomic<clock::steady_time> looked_;  // when retention was last looked at
   worker worker_;

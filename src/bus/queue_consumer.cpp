@@ -2,15 +2,26 @@
 
 #include <utility>
 
+#include <levada/async.hpp>
+
 #include "bus/queue_consumer_state.hpp"
 #include "bus/queue_impl.hpp"
 
 namespace levada {
 
-queue_consumer::queue_consumer(std::unique_ptr<impl> self) noexcept : impl_{std::move(self)} {}
+queue_consumer::queue_consumer(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}
 queue_consumer::queue_consumer(queue_consumer&&) noexcept = default;
-queue_consumer& queue_consumer::operator=(queue_consumer&&) noexcept = default;
-queue_consumer::~queue_consumer() = default;
+queue_consumer& queue_consumer::operator=(queue_consumer&& other) noexcept {
+  if (this != &other) {
+    close();
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+// Asynchronous calls may hold what is inside.
+queue_consumer::~queue_consumer() {
+  close();
+}
 
 result<std::optional<delivery>> queue_consumer::receive(std::chrono::milliseconds timeout) {
   return impl_->state->receive(timeout);
@@ -23,6 +34,24 @@ result<void> queue_consumer::ack(std::span<const delivery_tag> tags) {
 }
 result<void> queue_consumer::ack_up_to(delivery_tag tag) {
   return impl_->state->settle_up_to("ack", tag);
+}
+void queue_consumer::start_receive(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                                   detail::completion<std::optional<delivery>> done) {
+  self->state->start_receive(timeout, std::move(done));
+}
+void queue_consumer::start_settle(const std::shared_ptr<impl>& self, const std::vector<delivery_tag>& tags,
+                                  settlement how, detail::completion<void> done) {
+  queue_consumer_state& state = *self->state;
+  switch (how) {
+    case settlement::ack:
+      return state.start_settle("ack", state.take("ack", tags), std::move(done));
+    case settlement::ack_up_to:
+      return state.start_settle("ack", state.take_up_to("ack", tags.front()), std::move(done));
+    case settlement::discard:
+      return state.start_settle("nack", state.take("nack", tags), std::move(done));
+    case settlement::put_back:
+      return state.start_put_back(tags.front(), std::move(done));
+  }
 }
 result<void> queue_consumer::nack(delivery_tag tag, requeue what) {
   return what == requeue::yes ? impl_->state->put_back(tag) : impl_->state->settle("nack", {&tag, 1});
@@ -48,7 +77,7 @@ result<void> anonymous_queue::close() {
 result<queue_consumer> anonymous_queue::consume(const queue_consumer_options& options) const {
   auto state = queue_consumer_state::start(impl_->owner, impl_->queue, options);
   if (!state) return state.error();
-  return queue_consumer{std::make_unique<queue_consumer::impl>(std::move(*state))};
+  return queue_consumer{std::make_shared<queue_consumer::impl>(std::move(*state))};
 }
 
 }  // namespace levada

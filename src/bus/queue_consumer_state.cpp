@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "bus/pending.hpp"
+#include "bus/waiting_call.hpp"
 #include "log/log_reader.hpp"
 
 namespace levada {
@@ -31,10 +33,13 @@ class expose_intent final : public intent {
   queue_slot& queue_;
 };
 
-class settle_intent final : public intent {
+class settle_intent : public intent {
  public:
-  settle_intent(queue_slot& queue, std::vector<std::uint64_t> positions)
-      : queue_{queue}, positions_{std::move(positions)} {}
+  settle_intent(queue_slot& queue, const queue_consumer_state::entries& entries) : queue_{queue} {
+    positions_.reserve(entries.size());
+    for (const auto& [tag, entry] : entries) positions_.push_back(entry.position);
+    std::sort(positions_.begin(), positions_.end());
+  }
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
     if (queue_.state.deleted) {
       return error{errc::closed, fmt::format("queue '{}' is deleted", queue_.state.name())};
@@ -126,55 +131,103 @@ result<void> queue_consumer_state::fetch(const core::access& access) {
   return outcome;
 }
 
+std::optional<result<std::optional<delivery>>> queue_consumer_state::look(clock::steady_time deadline) {
+  {
+    const auto access = owner_->enter(operation("receive"));
+    if (!access) return access.error();
+    const std::lock_guard guard{mutex_};
+    if (auto open = check_open("receive"); !open) return open.error();
+    if (ahead_.empty()) {
+      if (auto fetched_some = fetch(*access); !fetched_some) return fetched_some.error();
+    }
+    if (!ahead_.empty()) {
+      fetched next = std::move(ahead_.front());
+      ahead_.pop_front();
+      const delivery_tag tag{++last_tag_};
+      delivery d;
+      detail::record_access::fill(d, next.record, std::move(next.bytes), tag, next.entry.redelivered);
+      next.entry.redelivered = true;  // should it come back
+      unsettled_.emplace(tag, next.entry);
+      return std::optional{std::move(d)};
+    }
+  }
+  if (owner_->time().steady() >= deadline) return std::optional<delivery>{};
+  return std::nullopt;
+}
+
 result<std::optional<delivery>> queue_consumer_state::receive(std::chrono::milliseconds timeout) {
   const auto deadline = deadline_after(owner_->time(), timeout);
   for (;;) {
     const std::uint64_t seen = waiter_->signals();
-    {
-      const auto access = owner_->enter(operation("receive"));
-      if (!access) return access.error();
-      const std::lock_guard guard{mutex_};
-      if (auto open = check_open("receive"); !open) return open.error();
-      if (ahead_.empty()) {
-        if (auto fetched_some = fetch(*access); !fetched_some) return fetched_some.error();
-      }
-      if (!ahead_.empty()) {
-        fetched next = std::move(ahead_.front());
-        ahead_.pop_front();
-        const delivery_tag tag{++last_tag_};
-        delivery d;
-        detail::record_access::fill(d, next.record, std::move(next.bytes), tag, next.entry.redelivered);
-        next.entry.redelivered = true;  // should it come back
-        unsettled_.emplace(tag, next.entry);
-        return std::optional{std::move(d)};
-      }
-    }
-    if (owner_->time().steady() >= deadline) return std::optional<delivery>{};
+    if (auto found = look(deadline)) return std::move(*found);
     waiter_->wait(owner_->time(), seen, deadline);
   }
 }
 
-result<void> queue_consumer_state::settle_entries(const core::access& access, const char* verb,
-                                                  std::map<delivery_tag, queue::taken_entry> entries) {
-  std::vector<std::uint64_t> positions;
-  positions.reserve(entries.size());
-  for (const auto& [tag, entry] : entries) positions.push_back(entry.position);
-  std::sort(positions.begin(), positions.end());
-  settle_intent settles{*queue_, std::move(positions)};
-  auto done = owner_->run(access, operation(verb), settles);
+void queue_consumer_state::start_receive(std::chrono::milliseconds timeout,
+                                         detail::completion<std::optional<delivery>> done) {
+  const auto deadline = deadline_after(owner_->time(), timeout);
+  waiting_call<std::optional<delivery>>::start(
+      owner_, waiter_, deadline,
+      [self = shared_from_this(), deadline](clock::steady_time&) { return self->look(deadline); },
+      std::move(done));
+}
+
+result<queue_consumer_state::entries> queue_consumer_state::take(const char* verb,
+                                                                 std::span<const delivery_tag> tags) {
+  const std::lock_guard guard{mutex_};
+  if (auto open = check_open(verb); !open) return open.error();
+  entries taken;
+  for (const delivery_tag tag : tags) {
+    const auto found = unsettled_.find(tag);
+    if (found == unsettled_.end()) {
+      return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
+                                                       operation(verb), tag.value())};
+    }
+    taken.emplace(tag, found->second);
+  }
+  for (const auto& [tag, entry] : taken) unsettled_.erase(tag);
+  settling_ += taken.size();
+  return taken;
+}
+
+result<queue_consumer_state::entries> queue_consumer_state::take_up_to(const char* verb, delivery_tag tag) {
+  const std::lock_guard guard{mutex_};
+  if (auto open = check_open(verb); !open) return open.error();
+  if (!unsettled_.contains(tag)) {
+    return error{errc::unknown_delivery,
+                 fmt::format("{}: there is no unsettled delivery with tag {}", operation(verb), tag.value())};
+  }
+  const auto beyond = unsettled_.upper_bound(tag);
+  entries taken{unsettled_.begin(), beyond};
+  unsettled_.erase(unsettled_.begin(), beyond);
+  settling_ += taken.size();
+  return taken;
+}
+
+void queue_consumer_state::decided(entries taken, bool settled) {
   {
     const std::lock_guard guard{mutex_};
-    settling_ -= entries.size();
-    if (done) {
-      queue_->state.unacked.fetch_sub(entries.size(), std::memory_order_relaxed);
+    settling_ -= taken.size();
+    if (settled) {
+      queue_->state.unacked.fetch_sub(taken.size(), std::memory_order_relaxed);
     } else if (closed_) {
       // The consumer went meanwhile: what it could not settle returns to the queue.
-      for (const auto& [tag, entry] : entries) queue_->state.put_back(entry);
+      for (const auto& [tag, entry] : taken) queue_->state.put_back(entry);
     } else {
-      unsettled_.merge(entries);
+      unsettled_.merge(taken);
     }
   }
   waiter_->signal();
+}
+
+result<void> queue_consumer_state::settle_taken(const core::access& access, const char* verb,
+                                                result<entries> taken) {
+  if (!taken) return taken.error();
+  if (taken->empty()) return {};
+  settle_intent settles{*queue_, *taken};
+  auto done = owner_->run(access, operation(verb), settles);
+  decided(std::move(*taken), done.has_value());
   return done;
 }
 
@@ -182,43 +235,48 @@ result<void> queue_consumer_state::settle(const char* verb, std::span<const deli
   // Held to the end: closing the bus notes what is unsettled only after this is decided.
   const auto access = owner_->enter(operation(verb));
   if (!access) return access.error();
-  std::map<delivery_tag, queue::taken_entry> entries;
-  {
-    const std::lock_guard guard{mutex_};
-    if (auto open = check_open(verb); !open) return open;
-    for (const delivery_tag tag : tags) {
-      const auto found = unsettled_.find(tag);
-      if (found == unsettled_.end()) {
-        return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
-                                                         operation(verb), tag.value())};
-      }
-      entries.emplace(tag, found->second);
-    }
-    for (const auto& [tag, entry] : entries) unsettled_.erase(tag);
-    settling_ += entries.size();
-  }
-  if (entries.empty()) return {};
-  return settle_entries(*access, verb, std::move(entries));
+  return settle_taken(*access, verb, take(verb, tags));
 }
 
 result<void> queue_consumer_state::settle_up_to(const char* verb, delivery_tag tag) {
-  // Held to the end: closing the bus notes what is unsettled only after this is decided.
   const auto access = owner_->enter(operation(verb));
   if (!access) return access.error();
-  std::map<delivery_tag, queue::taken_entry> entries;
-  {
-    const std::lock_guard guard{mutex_};
-    if (auto open = check_open(verb); !open) return open;
-    if (!unsettled_.contains(tag)) {
-      return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
-                                                       operation(verb), tag.value())};
-    }
-    const auto beyond = unsettled_.upper_bound(tag);
-    entries.insert(unsettled_.begin(), beyond);
-    unsettled_.erase(unsettled_.begin(), beyond);
-    settling_ += entries.size();
+  return settle_taken(*access, verb, take_up_to(verb, tag));
+}
+
+/// A settlement that nobody waits for. Closing the bus commits it before it notes what is unsettled.
+class queue_consumer_state::submitted_settlement final : public settle_intent {
+ public:
+  submitted_settlement(std::shared_ptr<queue_consumer_state> consumer, entries taken, pending<void> answer)
+      : settle_intent{*consumer->queue_, taken},
+        consumer_{std::move(consumer)},
+        taken_{std::move(taken)},
+        answer_{std::move(answer)} {}
+  void finished(result<void> outcome) noexcept override {
+    consumer_->decided(std::move(taken_), outcome.has_value());
+    answer_.answer(std::move(outcome));
   }
-  return settle_entries(*access, verb, std::move(entries));
+
+ private:
+  std::shared_ptr<queue_consumer_state> consumer_;
+  entries taken_;
+  pending<void> answer_;
+};
+
+void queue_consumer_state::start_settle(const char* verb, result<entries> taken,
+                                        detail::completion<void> done) {
+  pending<void> answer{std::move(done), *owner_};
+  if (!taken || taken->empty()) {
+    answer.answer(taken ? result<void>{} : taken.error());
+    return;
+  }
+  owner_->submit(operation(verb), std::make_unique<submitted_settlement>(
+                                      shared_from_this(), std::move(*taken), std::move(answer)));
+}
+
+void queue_consumer_state::start_put_back(delivery_tag tag, detail::completion<void> done) {
+  pending<void> answer{std::move(done), *owner_};
+  answer.answer(put_back(tag));
 }
 
 result<void> queue_consumer_state::put_back(delivery_tag tag) {

@@ -22,7 +22,7 @@ namespace levada {
 
 /// Shared between the consumer's handle and its queue, so that closing the bus knows what is unsettled. Safe
 /// to share.
-class queue_consumer_state {
+class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_state> {
  public:
   /// Registers with the queue and exposes its entries (see queue_row::exposed).
   [[nodiscard]] static result<std::shared_ptr<queue_consumer_state>> start(
@@ -32,6 +32,15 @@ class queue_consumer_state {
   [[nodiscard]] result<void> settle(const char* verb, std::span<const delivery_tag> tags);
   [[nodiscard]] result<void> settle_up_to(const char* verb, delivery_tag tag);
   [[nodiscard]] result<void> put_back(delivery_tag tag);
+
+  void start_receive(std::chrono::milliseconds timeout, detail::completion<std::optional<delivery>> done);
+  using entries = std::map<delivery_tag, queue::taken_entry>;
+  /// Takes deliveries that are about to be settled.
+  [[nodiscard]] result<entries> take(const char* verb, std::span<const delivery_tag> tags);
+  [[nodiscard]] result<entries> take_up_to(const char* verb, delivery_tag tag);
+  void start_settle(const char* verb, result<entries> taken, detail::completion<void> done);
+  void start_put_back(delivery_tag tag, detail::completion<void> done);
+
   [[nodiscard]] const std::string& queue() const noexcept { return queue_->state.name(); }
   /// Leaves the queue. Idempotent.
   void close();
@@ -52,8 +61,13 @@ class queue_consumer_state {
   [[nodiscard]] std::string operation(const char* verb) const;
   [[nodiscard]] result<void> check_open(const char* verb) const;  // mutex_ is held
   [[nodiscard]] result<void> fetch(const core::access& access);   // mutex_ is held
-  [[nodiscard]] result<void> settle_entries(const core::access& access, const char* verb,
-                                            std::map<delivery_tag, queue::taken_entry> entries);
+  class submitted_settlement;
+  /// What a receive returns now; nothing where it has to wait.
+  [[nodiscard]] std::optional<result<std::optional<delivery>>> look(clock::steady_time deadline);
+  [[nodiscard]] result<void> settle_taken(const core::access& access, const char* verb,
+                                          result<entries> taken);
+  /// After it has been decided whether they are settled.
+  void decided(entries taken, bool settled);
 
   const std::shared_ptr<core> owner_;
   const std::shared_ptr<queue_slot> queue_;

@@ -52,7 +52,7 @@ record_batch replay_pace::take(clock::steady_time now) {
       taken.count = static_cast<std::uint32_t>(before.count);
       taken.size = before.bytes;
       content->records += taken.count;
-      content->slices.push_back(std::move(taken));
+      content->slices.push_back(taken);
     }
     if (before.count < s.count) {
       skipped_ += static_cast<std::uint32_t>(before.count);

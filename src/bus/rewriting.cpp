@@ -26,7 +26,7 @@ constexpr std::size_t merge_width = 8;
 constexpr std::uint64_t dead_bytes_min = std::uint64_t{1} << 20;
 
 /// Memory for the keys of one compaction. Where it is not enough, the rest follows the next time.
-constexpr std::size_t key_bytes_max = std::size_t{64} << 20;
+constexpr std::size_t keys_bytes_max = std::size_t{64} << 20;
 constexpr std::size_t key_overhead = 64;
 
 /// Puts new segments in the place of others.
@@ -134,7 +134,7 @@ class latest_offsets {
         for (auto batch = (*reader)->find(topic.compacted[p]);; batch = (*reader)->next()) {
           if (!batch) return batch.error();
           if (!*batch) break;
-          if (bytes > key_bytes_max) return found;
+          if (bytes > keys_bytes_max) return found;
           const std::byte* data = (*batch)->records;
           for (const auto& run : (*batch)->view.runs) {
             std::size_t at = 0;

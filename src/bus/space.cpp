@@ -24,7 +24,7 @@ namespace levada {
 namespace {
 
 /// Rows that are looked at in one transaction.
-constexpr std::uint64_t slice_rows = 1024;
+constexpr std::uint64_t rows_in_snapshot = 1024;
 
 /// What bytes are counted under.
 struct account {
@@ -253,7 +253,7 @@ result<void> measuring::count_main_file() {
       next = row.sequence + 1;
       const std::uint64_t bytes = sizeof row.header + row.records.size();
       (row.sequence > sealed ? unsealed[row.header.log] : erasable) += bytes;
-      return ++rows < slice_rows;
+      return ++rows < rows_in_snapshot;
     });
     if (!looked) return looked;
     if (next == before) break;

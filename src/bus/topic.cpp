@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "bus/pending.hpp"
 #include "bus/topic_impl.hpp"
 #include "log/record_codec.hpp"
 
@@ -60,6 +61,95 @@ error unknown_partition(const log::log_state& log, partition_id partition) {
           fmt::format("publish to topic '{}', partition {}: the topic has {} partition{}", log.name(),
                       partition.value(), log.partitions(), log.partitions() == 1 ? "" : "s")};
 }
+
+/// A record, ready to be appended.
+class single_append {
+ public:
+  [[nodiscard]] static result<single_append> make(const core& owner, topic_slot& topic,
+                                                  std::optional<partition_id> partition, const record& r) {
+    const log::log_state& log = topic.state;
+    if (partition && partition->value() >= log.partitions()) return unknown_partition(log, *partition);
+    const auto extras = log::encode_extras({}, r);
+    if (!extras) return extras.error();
+    auto source = log::source_of(r, *extras);
+    if (!source) return source.error();
+    set_time(owner, log, *source);
+    const auto fits =
+        check_record_size(append_operation(log), source->size(), owner.options().record_bytes_max);
+    if (!fits) return fits.error();
+    if (!partition) {
+      partition =
+          r.key()
+              ? partition_for_key(*r.key(), log.partitions())
+              : partition_id{topic.next_partition.fetch_add(1, std::memory_order_relaxed) % log.partitions()};
+    }
+    single_append made{log, *partition, source->time};
+    made.rows_.add(*source);
+    made.rows_.finish();
+    return made;
+  }
+
+  [[nodiscard]] std::vector<log::row_encoder*> rows() { return {&rows_}; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return rows_.bytes(); }
+  [[nodiscard]] publish_receipt receipt(const append_intent& done) const {
+    return {log_->name(), partition_id{rows_.partition()}, done.base_offset(0),
+            time_ ? log::to_time(*time_) : done.time(), 0};
+  }
+
+ private:
+  single_append(const log::log_state& log, partition_id partition, std::optional<std::int64_t> time)
+      : log_{&log}, time_{time}, rows_{log.id(), partition.value()} {}
+
+  const log::log_state* log_;
+  std::optional<std::int64_t> time_;
+  log::row_encoder rows_;
+};
+
+batch_receipt batch_receipt_of(const log::log_state& log, const std::vector<log::row_encoder*>& rows,
+                               const append_intent& done) {
+  batch_receipt receipt{log.name(), {}, done.time()};
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    receipt.ranges.push_back({partition_id{rows[i]->partition()}, done.base_offset(i), rows[i]->records()});
+  return receipt;
+}
+
+/// A batch, ready to be appended.
+struct batch_append {
+  publish_batch batch;  // owns the rows
+  std::vector<log::row_encoder*> all_rows;
+  std::size_t all_bytes;
+  const log::log_state* log;
+
+  [[nodiscard]] std::vector<log::row_encoder*> rows() { return all_rows; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return all_bytes; }
+  [[nodiscard]] batch_receipt receipt(const append_intent& done) const {
+    return batch_receipt_of(*log, all_rows, done);
+  }
+};
+
+/// An append that nobody waits for.
+template <class Content, class Receipt>
+class submitted_append final : public intent {
+ public:
+  submitted_append(std::shared_ptr<topic_slot> topic, Content content, pending<Receipt> answer)
+      : intent{content.bytes()},
+        topic_{std::move(topic)},
+        content_{std::move(content)},
+        append_{*topic_, content_.rows(), content_.bytes()},
+        answer_{std::move(answer)} {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override { return append_.execute(scope); }
+  void applied(commit_scope&) noexcept override {}
+  void finished(result<void> outcome) noexcept override {
+    answer_.answer(outcome ? result<Receipt>{content_.receipt(append_)} : outcome.error());
+  }
+
+ private:
+  const std::shared_ptr<topic_slot> topic_;
+  Content content_;
+  append_intent append_;
+  pending<Receipt> answer_;
+};
 
 }  // namespace
 
@@ -123,6 +213,12 @@ class publish_batch::impl {
     return add(partition, *source);
   }
 
+  /// Fails unless the batch was made for this topic.
+  [[nodiscard]] result<void> check_target(const topic_slot& target) const {
+    if (topic_.get() == &target) return {};
+    return error{errc::invalid_argument, fmt::format("{}: the batch was made for topic '{}'",
+                                                     append_operation(target.state), topic_->state.name())};
+  }
   [[nodiscard]] std::vector<log::row_encoder*> finish() {
     std::vector<log::row_encoder*> used;
     for (auto& rows : rows_) {
@@ -137,7 +233,6 @@ class publish_batch::impl {
     records_ = bytes_ = 0;
   }
 
-  [[nodiscard]] const topic_slot& target() const noexcept { return *topic_; }
   [[nodiscard]] std::size_t records() const noexcept { return records_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
@@ -202,52 +297,59 @@ std::uint32_t topic::partitions() const noexcept {
 }
 
 result<publish_receipt> topic::publish(const record& r) const {
-  const auto& log = impl_->slot->state;
-  const partition_id partition =
-      r.key() ? partition_for_key(*r.key(), log.partitions())
-              : partition_id{impl_->slot->next_partition.fetch_add(1, std::memory_order_relaxed) %
-                             log.partitions()};
-  return publish(partition, r);
+  return impl_->publish(std::nullopt, r);
 }
 
 result<publish_receipt> topic::publish(partition_id partition, const record& r) const {
-  topic_slot& slot = *impl_->slot;
-  if (partition.value() >= slot.state.partitions()) return unknown_partition(slot.state, partition);
-  const auto extras = log::encode_extras({}, r);
-  if (!extras) return extras.error();
-  auto source = log::source_of(r, *extras);
-  if (!source) return source.error();
-  set_time(*impl_->owner, slot.state, *source);
-  const std::string operation = append_operation(slot.state);
-  const auto fits = check_record_size(operation, source->size(), impl_->owner->options().record_bytes_max);
-  if (!fits) return fits.error();
+  return impl_->publish(partition, r);
+}
 
-  log::row_encoder rows{slot.state.id(), partition.value()};
-  rows.add(*source);
-  rows.finish();
-  append_intent append{slot, {&rows}, rows.bytes()};
-  if (auto done = impl_->owner->run(operation, append); !done) return done.error();
-  const timestamp time = source->time ? log::to_time(*source->time) : append.time();
-  return publish_receipt{slot.state.name(), partition, append.base_offset(0), time, 0};
+result<publish_receipt> topic::impl::publish(std::optional<partition_id> partition, const record& r) const {
+  auto content = single_append::make(*owner, *slot, partition, r);
+  if (!content) return content.error();
+  append_intent append{*slot, content->rows(), content->bytes()};
+  if (auto done = owner->run(append_operation(slot->state), append); !done) return done.error();
+  return content->receipt(append);
 }
 
 result<batch_receipt> topic::publish(publish_batch& batch) const {
   topic_slot& slot = *impl_->slot;
-  const std::string operation = append_operation(slot.state);
-  if (&batch.impl_->target() != &slot) {
-    return error{errc::invalid_argument, fmt::format("{}: the batch was made for topic '{}'", operation,
-                                                     batch.impl_->target().state.name())};
-  }
-  batch_receipt receipt{slot.state.name(), {}, {}};
+  if (auto fits = batch.impl_->check_target(slot); !fits) return fits.error();
   const auto rows = batch.impl_->finish();
   append_intent append{slot, rows, batch.impl_->bytes()};
-  if (auto done = impl_->owner->run(operation, append); !done) return done.error();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    receipt.ranges.push_back({partition_id{rows[i]->partition()}, append.base_offset(i), rows[i]->records()});
-  }
-  receipt.time = append.time();
+  if (auto done = impl_->owner->run(append_operation(slot.state), append); !done) return done.error();
+  auto receipt = batch_receipt_of(slot.state, rows, append);
   batch.clear();
   return receipt;
+}
+
+void topic::start_publish(const std::shared_ptr<const impl>& self, std::optional<partition_id> partition,
+                          const record& r, detail::completion<publish_receipt> done) {
+  pending<publish_receipt> answer{std::move(done), *self->owner};
+  auto content = single_append::make(*self->owner, *self->slot, partition, r);
+  if (!content) {
+    answer.answer(content.error());
+    return;
+  }
+  self->owner->submit(append_operation(self->slot->state),
+                      std::make_unique<submitted_append<single_append, publish_receipt>>(
+                          self->slot, std::move(*content), std::move(answer)));
+}
+
+void topic::start_publish(const std::shared_ptr<const impl>& self, publish_batch batch,
+                          detail::completion<batch_receipt> done) {
+  pending<batch_receipt> answer{std::move(done), *self->owner};
+  if (auto fits = batch.impl_->check_target(*self->slot); !fits) {
+    answer.answer(fits.error());
+    return;
+  }
+  auto rows = batch.impl_->finish();
+  const std::size_t bytes = batch.impl_->bytes();
+  self->owner->submit(
+      append_operation(self->slot->state),
+      std::make_unique<submitted_append<batch_append, batch_receipt>>(
+          self->slot, batch_append{std::move(batch), std::move(rows), bytes, &self->slot->state},
+          std::move(answer)));
 }
 
 publish_batch topic::make_batch() const {

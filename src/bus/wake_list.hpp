@@ -7,8 +7,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <levada/clock.hpp>
@@ -31,9 +33,21 @@ class waiter {
     return signals_;
   }
   void signal() {
+    if (const auto call = note_signal()) call();
+  }
+  /// Has `what` called once, by whoever signals next. Where there was a signal after `seen` it is not called,
+  /// and the answer is no. `what` must not wait; it takes the place of what has not been called yet.
+  [[nodiscard]] bool call(std::uint64_t seen, std::function<void()> what) {
     const std::lock_guard guard{point_->mutex};
-    ++signals_;
-    point_->wakeup.notify_all();
+    if (signals_ != seen) return false;
+    call_ = std::move(what);
+    return true;
+  }
+  /// Whatever was to be called is not called any more, unless it is being called.
+  void call_off() {
+    std::function<void()> what;
+    const std::lock_guard guard{point_->mutex};
+    what.swap(call_);
   }
   /// Sleeps until a signal after `seen`, or the deadline. Returns whether there was a signal.
   bool wait(clock& time, std::uint64_t seen, clock::steady_time deadline) {
@@ -43,8 +57,18 @@ class waiter {
   }
 
  private:
+  friend class wake_list;
+  /// Signals, but for the call, which is the caller's to make.
+  [[nodiscard]] std::function<void()> note_signal() {
+    const std::lock_guard guard{point_->mutex};
+    ++signals_;
+    point_->wakeup.notify_all();
+    return std::exchange(call_, nullptr);
+  }
+
   std::shared_ptr<wait_point> point_ = std::make_shared<wait_point>();
   std::uint64_t signals_ = 0;
+  std::function<void()> call_;
 };
 
 /// The waiters of one thing. Safe to share.
@@ -63,8 +87,15 @@ class wake_list {
   /// Wakes all; one load where nobody waits.
   void signal() {
     if (count_.load(std::memory_order_acquire) == 0) return;
-    const std::lock_guard guard{mutex_};
-    for (const auto& w : waiters_) w->signal();
+    // Called, and destroyed, without the lock: who is called may take itself off the list.
+    std::vector<std::function<void()>> calls;
+    {
+      const std::lock_guard guard{mutex_};
+      for (const auto& w : waiters_) {
+        if (auto call = w->note_signal()) calls.push_back(std::move(call));
+      }
+    }
+    for (const auto& call : calls) call();
   }
 
  private:

@@ -12,9 +12,9 @@ worker::~worker() {
   if (!abandoned_) stop();
 }
 
-void worker::start() noexcept {
+bool worker::start() noexcept {
   const std::lock_guard guard{mutex_};
-  if (stopping_ || thread_) return;
+  if (stopping_ || thread_) return thread_ != nullptr;
   try {
     thread_ = std::make_unique<std::thread>([this] { serve(); });
   } catch (const std::exception& e) {
@@ -22,6 +22,7 @@ void worker::start() noexcept {
     ++runs_;
     changed_.notify_all();
   }
+  return thread_ != nullptr;
 }
 
 void worker::serve() {
@@ -71,9 +72,18 @@ result<void> worker::wait_for_run(const std::function<bool()>& enough) {
   return {};
 }
 
-void worker::pause(std::chrono::nanoseconds length) {
-  std::unique_lock lock{mutex_};
-  changed_.wait_for(lock, length, [this] { return stopping_.load(); });
+void worker::pause(std::chrono::nanoseconds length, const std::function<bool()>& enough) {
+  const auto system = clock::system();
+  const auto end = system->steady() + length;
+  for (;;) {
+    const std::uint64_t seen = wanted_->signals();
+    if (stopping_ || enough() || !wanted_->wait(*system, seen, end)) return;
+  }
+}
+
+void worker::tell_waiters() {
+  const std::lock_guard guard{mutex_};
+  changed_.notify_all();
 }
 
 void worker::stop() {

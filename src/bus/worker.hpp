@@ -39,8 +39,9 @@ class worker {
   worker& operator=(const worker&) = delete;
   ~worker();
 
-  /// Has the thread from now on. Where there can be none, who waits for a run is told.
-  void start() noexcept;
+  /// Has the thread from now on, unless it was stopped. Where there can be none, who waits for a run is told.
+  /// Returns whether there is one.
+  bool start() noexcept;
   /// Has `due` looked at again; a worker that has not been started stays so.
   void wake() noexcept { wanted_->signal(); }
   /// Asks for a run, due or not: one that begins from now on.
@@ -51,14 +52,16 @@ class worker {
   /// Ends the thread, if there is one, waits for it, and wakes who waits for a run. It does not start again.
   void stop();
   [[nodiscard]] bool stopping() const noexcept { return stopping_; }
-  /// Sleeps so long by the system's clock, whatever the bus's is, or until it is stopped: for what has to do
-  /// with the disk, not with records.
-  void pause(std::chrono::nanoseconds length);
+  /// Sleeps so long by the system's clock, whatever the bus's is, or until it is stopped, or `enough()`,
+  /// which is looked at whenever it is woken: for what has to do with the disk, not with records.
+  void pause(std::chrono::nanoseconds length, const std::function<bool()>& enough);
+  /// For a run that goes on: who waits for it looks whether what it has done is enough.
+  void tell_waiters();
   /// In a forked child, where the thread does not exist, and may have left any lock held.
   void abandon() noexcept;
 
-  /// Starts it, asks for a run, and waits until one has ended, or `enough()`. Fails with what the run failed
-  /// with, or `closed`.
+  /// Starts it, asks for a run, and waits until one has ended, or until `enough()`, which is looked at when
+  /// waiters are told. Fails with what the run failed with, or `closed`.
   [[nodiscard]] result<void> wait_for_run(const std::function<bool()>& enough);
 
  private:

@@ -6,11 +6,12 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "group/assignor.hpp"
-
+#include <levada/assignor.hpp>
+#include <levada/error.hpp>
 #include <levada/types.hpp>
 
 namespace levada::group {
@@ -22,9 +23,13 @@ class group_state {
  public:
   using time = std::chrono::nanoseconds;
 
-  /// Adds a member under an id that no member has. `topics` must be known to `size_of` in later calls.
-  void join(const std::string& member, std::vector<std::string> topics, time rebalance_timeout,
-            const std::map<std::string, std::uint32_t>& topic_sizes, time now);
+  /// Adds a member under an id that no member has. `topic_sizes` names the partitions of its topics.
+  /// Fails with `inequivalent` where the group's members use an assignor of another name, and with
+  /// `invalid_argument` where the assignor breaks its rule; nothing has changed then.
+  [[nodiscard]] result<void> join(const std::string& member, std::vector<std::string> topics,
+                                  time rebalance_timeout,
+                                  const std::map<std::string, std::uint32_t>& topic_sizes,
+                                  std::shared_ptr<const assignor> by, time now);
   /// Removes a member; what it owned is free at once. Unknown members are no error.
   void leave(const std::string& member, time now);
 
@@ -34,6 +39,8 @@ class group_state {
   struct sync_result {
     /// Whether the member is (still) in the group.
     bool member = false;
+    /// Where the assignor broke its rule since somebody left or a topic went, how; targets are as before.
+    result<void> broken = {};
     std::vector<topic_partition> revoked;
     std::vector<topic_partition> acquired;
   };
@@ -65,15 +72,20 @@ class group_state {
     std::vector<topic_partition> owned;   // sorted
     time rebalance_timeout{};
     time deadline = time::max();
+    /// By an assignor that is not cooperative: it has yet to give up whatever it owns.
+    bool gives_up_all = false;
   };
 
-  void rebalance(time now);
+  [[nodiscard]] result<void> rebalance(time now);
+  [[nodiscard]] bool someone_gives_up_all() const;
   void fence_overdue(time now);
 
   std::map<std::string, member_state> members_;
   std::map<topic_partition, std::string> owners_;
   std::map<std::string, std::uint32_t> topic_sizes_;
   std::uint32_t generation_ = 0;
+  std::shared_ptr<const assignor> assignor_;  // of the members, if there are any
+  result<void> broken_;
 };
 
 }  // namespace levada::group

@@ -9,7 +9,7 @@ std::optional<batch_builder::piece> batch_builder::choose(std::span<const std::b
                                                           std::uint64_t count, std::uint64_t skip,
                                                           std::uint64_t most) const noexcept {
   const std::uint64_t wanted = std::min<std::uint64_t>(most, room());
-  const auto begin = size_of_records(records, skip);
+  const auto begin = skip > 0 ? size_of_records(records, skip) : 0;
   const auto end = skip + wanted < count ? size_of_records(records, skip + wanted) : records.size();
   if (!begin || !end || *begin >= *end) return std::nullopt;
   piece chosen{static_cast<std::uint32_t>(wanted), *begin, *end - *begin};
@@ -33,25 +33,31 @@ std::byte* batch_builder::allocate(std::size_t size) {
   return place;
 }
 
-void batch_builder::keep(std::shared_ptr<const void> owner) {
-  if (content_->owners.empty() || content_->owners.back() != owner)
-    content_->owners.push_back(std::move(owner));
+void batch_builder::keep(const std::shared_ptr<const void>& owner) {
+  if (owner.get() == kept_) return;
+  content_->owners.push_back(owner);
+  kept_ = owner.get();
 }
 
-void batch_builder::add(record_batch::slice slice) {
+void batch_builder::add(const std::shared_ptr<const std::string>& topic, const record_batch::slice& slice) {
+  if (topic.get() != topic_) {
+    content_->owners.push_back(topic);
+    topic_ = topic.get();
+  }
   content_->records += slice.count;
   bytes_ += slice.size;
   if (!content_->slices.empty()) {
     auto& last = content_->slices.back();
     if (last.data + last.size == slice.data && last.base_offset + last.count == slice.base_offset &&
         last.partition == slice.partition && last.time_first == slice.time_first &&
-        last.topic == slice.topic) {
+        last.topic.data() == topic->data()) {
       last.count += slice.count;
       last.size += slice.size;
       return;
     }
   }
-  content_->slices.push_back(std::move(slice));
+  content_->slices.push_back(slice);
+  content_->slices.back().topic = *topic;
 }
 
 record_batch batch_builder::finish() {
@@ -60,6 +66,8 @@ record_batch batch_builder::finish() {
     detail::record_access::fill(batch, std::shared_ptr<const content>{std::move(content_)});
   content_ = std::make_shared<content>();
   bytes_ = used_ = capacity_ = 0;
+  kept_ = nullptr;
+  topic_ = nullptr;
   return batch;
 }
 

@@ -55,10 +55,10 @@ class batch_builder {
   /// Gives the last allocation back.
   void release(std::size_t size) noexcept { used_ -= (size + 7) / 8; }
   /// Keeps what borrowed records stand in, as long as the batch.
-  void keep(std::shared_ptr<const void> owner);
-  /// Adds records that stand in allocated or kept memory; merges them with the previous run where they
-  /// continue it.
-  void add(record_batch::slice slice);
+  void keep(const std::shared_ptr<const void>& owner);
+  /// Adds records that stand in allocated or kept memory, under this topic whatever the slice says; merges
+  /// them with the previous slice where they continue it.
+  void add(const std::shared_ptr<const std::string>& topic, const record_batch::slice& slice);
 
   [[nodiscard]] record_batch finish();
 
@@ -69,8 +69,10 @@ class batch_builder {
   limits most_;
   std::shared_ptr<content> content_ = std::make_shared<content>();
   std::size_t bytes_ = 0;
-  std::size_t used_ = 0;      // words of the last block
-  std::size_t capacity_ = 0;  // words of the last block
+  const void* kept_ = nullptr;          // last
+  const std::string* topic_ = nullptr;  // of what was added last
+  std::size_t used_ = 0;                // words of the last block
+  std::size_t capacity_ = 0;            // words of the last block
 };
 
 }  // namespace levada::log

@@ -88,8 +88,13 @@ result<void> journal_reader::add_continued(const log_state& log, batch_builder& 
     std::memcpy(place + filled, row_.records.data(), row_.records.size());
     filled += row_.records.size();
   }
-  out.add({log.shared_name(), partition_id{first.header.partition}, offset{first.header.base_offset}, 1,
-           to_time(first.header.time_first), first.sequence, place, whole});
+  out.add(log.shared_name(), {.partition = partition_id{first.header.partition},
+                              .base_offset = offset{first.header.base_offset},
+                              .count = 1,
+                              .time_first = to_time(first.header.time_first),
+                              .sequence = first.sequence,
+                              .data = place,
+                              .size = whole});
   return {};
 }
 
@@ -108,8 +113,13 @@ result<void> journal_reader::add_row(const log_state& log, std::uint64_t skip, s
   const std::uint64_t left = row_.header.count - skip;
   const auto piece = out.choose({place, size}, row_.header.count, skip, std::min(left, most));
   if (!piece) return damaged_row(log, row_, "its records cannot be told apart");
-  out.add({log.shared_name(), partition_id{row_.header.partition}, offset{row_.header.base_offset + skip},
-           piece->count, to_time(row_.header.time_first), row_.sequence, place + piece->begin, piece->size});
+  out.add(log.shared_name(), {.partition = partition_id{row_.header.partition},
+                              .base_offset = offset{row_.header.base_offset + skip},
+                              .count = piece->count,
+                              .time_first = to_time(row_.header.time_first),
+                              .sequence = row_.sequence,
+                              .data = place + piece->begin,
+                              .size = piece->size});
   return {};
 }
 

@@ -120,8 +120,13 @@ result<bool> sealed_merge::add_run(log_pass& pass, stream& s, batch_builder& out
   }
   if (!out.fits(piece->size)) return false;
   out.keep(s.batch.owner);
-  out.add({of.log->shared_name(), partition_id{s.partition}, offset{s.run_offset + skip}, piece->count,
-           to_time(run.time_first), run.sequence, s.run_data + piece->begin, piece->size});
+  out.add(of.log->shared_name(), {.partition = partition_id{s.partition},
+                                  .base_offset = offset{s.run_offset + skip},
+                                  .count = piece->count,
+                                  .time_first = to_time(run.time_first),
+                                  .sequence = run.sequence,
+                                  .data = s.run_data + piece->begin,
+                                  .size = piece->size});
   next = s.run_offset + skip + piece->count;
   return piece->count == wanted;
 }
@@ -134,25 +139,31 @@ result<sealed_outcome> sealed_merge::read(log_pass& pass, std::uint64_t until, b
     started_ = true;
   }
   while (!heap_.empty() && heap_.front().sequence < until) {
-    pass.sequence = std::max(pass.sequence, heap_.front().sequence);
-    if (out.full()) return sealed_outcome::done;
     std::pop_heap(heap_.begin(), heap_.end(), later);
-    place& last = heap_.back();
-    stream& s = streams_[last.stream];
-    auto added = add_run(pass, s, out);
-    auto settled = added && *added ? settle(pass, s) : result<sealed_outcome>{sealed_outcome::done};
-    if (!added || !settled || *settled == sealed_outcome::gone) {
-      started_ = false;  // begins anew at the positions
-      if (!added) return added.error();
-      return settled;
-    }
+    const std::uint64_t others = heap_.size() > 1 ? heap_.front().sequence : until;
+    stream& s = streams_[heap_.back().stream];
+    bool room = true;
+    // Rows of one partition often follow each other.
+    do {
+      pass.sequence = std::max(pass.sequence, s.sequence());
+      room = !out.full();
+      if (!room) break;
+      auto added = add_run(pass, s, out);
+      auto settled = added && *added ? settle(pass, s) : result<sealed_outcome>{sealed_outcome::done};
+      if (!added || !settled || *settled == sealed_outcome::gone) {
+        started_ = false;  // begins anew at the positions
+        if (!added) return added.error();
+        return settled;
+      }
+      room = *added;
+    } while (room && !s.ended() && s.sequence() < std::min(others, until));
     if (s.ended()) {
       heap_.pop_back();
     } else {
-      last.sequence = s.sequence();
+      heap_.back().sequence = s.sequence();
       std::push_heap(heap_.begin(), heap_.end(), later);
     }
-    if (!*added) return sealed_outcome::done;
+    if (!room) return sealed_outcome::done;
   }
   pass.sequence = std::max(pass.sequence, until);
   return sealed_outcome::done;

@@ -134,8 +134,13 @@ result<bool> add_batch(const log_state& log, const opened_batch& batch, std::uin
     }
     if (!out.fits(piece->size)) return false;
     out.keep(batch.owner);
-    out.add({log.shared_name(), partition_id{key.partition}, offset{base + skip}, piece->count,
-             to_time(run.time_first), run.sequence, records.data() + piece->begin, piece->size});
+    out.add(log.shared_name(), {.partition = partition_id{key.partition},
+                                .base_offset = offset{base + skip},
+                                .count = piece->count,
+                                .time_first = to_time(run.time_first),
+                                .sequence = run.sequence,
+                                .data = records.data() + piece->begin,
+                                .size = piece->size});
     from = base + skip + piece->count;
     if (piece->count < wanted) return false;
   }

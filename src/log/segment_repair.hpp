@@ -41,8 +41,8 @@ class damaged_segment {
     std::vector<std::size_t> batches;    ///< of the salvage, in order
     bool incomplete = false;
   };
-  damaged_segment(const storage::segment_entry& entry, std::string why)
-      : entry_{entry}, why_{std::move(why)} {}
+  damaged_segment(storage::segment_entry entry, std::string why)
+      : entry_{std::move(entry)}, why_{std::move(why)} {}
 
   [[nodiscard]] result<void> salvage(const std::filesystem::path& file, bool whole_tree,
                                      const begin_function& begin_of);

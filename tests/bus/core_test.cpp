@@ -214,8 +214,8 @@ TEST_F(Core, KeepsNoBindingOfADeletedQueue) {
 }
 
 TEST_F(Core, RefusesEverythingOnceClosed) {
-  ok(core_->close());
-  ok(core_->close());
+  ok(core_->close(core::leftovers::commit));
+  ok(core_->close(core::leftovers::commit));
   EXPECT_THAT(core_->enter("look"), fails_with(errc::closed));
   auto a = append("a", a_);
   EXPECT_THAT(core_->run("publish", a), fails_with(errc::closed));

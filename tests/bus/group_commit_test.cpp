@@ -22,12 +22,22 @@ namespace {
 using ::testing::ElementsAre;
 using groups = std::vector<std::vector<int>>;
 
+/// What the engine knows an intent by.
+class numbered {
+ public:
+  virtual ~numbered() = default;
+  [[nodiscard]] virtual int number() const noexcept = 0;
+};
+int number_of(const intent& i) {
+  return dynamic_cast<const numbered&>(i).number();
+}
+
 /// An intent that is only a number: what becomes of it is up to the engine.
-class numbered_intent final : public intent {
+class numbered_intent final : public intent, public numbered {
  public:
   explicit numbered_intent(int number, std::size_t cost = 0, bool alone = false)
       : intent{cost}, number_{number}, alone_{alone} {}
-  [[nodiscard]] int number() const noexcept { return number_; }
+  [[nodiscard]] int number() const noexcept override { return number_; }
   result<void> execute(commit_scope&) override { return {}; }
   void applied(commit_scope&) noexcept override {}
   [[nodiscard]] bool alone() const noexcept override { return alone_; }
@@ -43,7 +53,7 @@ class fake_engine final : public commit_engine {
   void commit(std::span<intent* const> group) noexcept override {
     EXPECT_EQ(++inside_, 1) << "two commits at a time";
     std::vector<int> numbers;
-    for (const intent* const i : group) numbers.push_back(static_cast<const numbered_intent*>(i)->number());
+    for (const intent* const i : group) numbers.push_back(number_of(*i));
     {
       std::unique_lock lock{mutex_};
       seen_.push_back(numbers);
@@ -52,7 +62,7 @@ class fake_engine final : public commit_engine {
       changed_.wait(lock, [this] { return !held_; });
     }
     for (intent* const i : group) {
-      const int number = static_cast<const numbered_intent*>(i)->number();
+      const int number = number_of(*i);
       if (failing_group_ && group.size() > 1) {
         set_outcome(*i, error{errc::disk_full, "the whole group"});
       } else if (number % 10 == 7) {
@@ -97,7 +107,8 @@ class GroupCommit : public ::testing::Test {
  protected:
   static constexpr std::size_t bound = std::size_t{64} << 20;
 
-  explicit GroupCommit(std::size_t pending_bytes_max = bound) : commits_{engine_, pending_bytes_max} {}
+  explicit GroupCommit(std::size_t pending_bytes_max = bound)
+      : commits_{engine_, pending_bytes_max, [this] { ++wanted_; }} {}
 
   /// Holds the engine with intent 0 in it.
   void hold() {
@@ -121,6 +132,7 @@ class GroupCommit : public ::testing::Test {
   }
 
   fake_engine engine_;
+  std::atomic<int> wanted_{0};  // how often a leader was asked for
   group_commit commits_;
   std::mutex mutex_;
   std::map<int, result<void>> outcomes_;
@@ -192,6 +204,128 @@ TEST_F(GroupCommit, PutsNoMoreThanSixteenMebibytesIntoOneGroup) {
   start(5);
   finish();
   EXPECT_EQ(engine_.seen(), (groups{{0}, {1, 2}, {3}, {4}, {5}})) << "one that is larger goes by itself";
+}
+
+/// A numbered intent that nobody waits for.
+class SubmittedIntents : public GroupCommit {
+ protected:
+  class submitted_intent final : public intent, public numbered {
+   public:
+    submitted_intent(SubmittedIntents& test, int number, std::size_t cost, bool alone)
+        : intent{cost}, test_{test}, number_{number}, alone_{alone} {}
+    ~submitted_intent() override { ++test_.gone_; }
+    [[nodiscard]] int number() const noexcept override { return number_; }
+    result<void> execute(commit_scope&) override { return {}; }
+    void applied(commit_scope&) noexcept override {}
+    void finished(result<void> outcome) noexcept override {
+      const std::lock_guard guard{test_.mutex_};
+      EXPECT_TRUE(test_.outcomes_.emplace(number_, std::move(outcome)).second) << number_;
+    }
+    [[nodiscard]] bool alone() const noexcept override { return alone_; }
+
+   private:
+    SubmittedIntents& test_;
+    int number_;
+    bool alone_;
+  };
+  void submit(int number, std::size_t cost = 0, bool alone = false) {
+    commits_.submit(std::make_unique<submitted_intent>(*this, number, cost, alone));
+  }
+  [[nodiscard]] std::size_t ended() {
+    const std::lock_guard guard{mutex_};
+    return outcomes_.size();
+  }
+
+  std::atomic<int> gone_{0};
+};
+
+TEST_F(SubmittedIntents, AreLedByWhoeverIsCalledAndTellTheirOutcome) {
+  submit(1);
+  submit(7);
+  EXPECT_EQ(wanted_, 2);
+  EXPECT_TRUE(commits_.wants_leader());
+  EXPECT_EQ(ended(), 0U);
+  commits_.lead();
+  EXPECT_FALSE(commits_.wants_leader());
+  EXPECT_EQ(engine_.seen(), (groups{{1, 7}}));
+  EXPECT_THAT(outcomes_.at(1), succeeds());
+  EXPECT_THAT(outcomes_.at(7), fails_with(errc::invalid_argument));
+  EXPECT_EQ(gone_, 2);
+}
+
+TEST_F(SubmittedIntents, GoAlongWithAThreadThatWaits) {
+  submit(1);
+  submit(2, 0, true);
+  submit(3);
+  numbered_intent own{4};
+  EXPECT_THAT(commits_.run(own), succeeds());
+  EXPECT_EQ(engine_.seen(), (groups{{1}, {2}, {3, 4}})) << "it leads until its own is done";
+  EXPECT_EQ(ended(), 3U);
+  EXPECT_FALSE(commits_.wants_leader());
+}
+
+TEST_F(SubmittedIntents, AreLeftByALeaderWhoseOwnIsDone) {
+  hold();
+  submit(1);
+  submit(2);
+  EXPECT_EQ(wanted_, 0) << "somebody leads";
+  finish();
+  EXPECT_EQ(engine_.seen(), (groups{{0}}));
+  EXPECT_EQ(wanted_, 1);
+  commits_.lead();
+  EXPECT_EQ(engine_.seen(), (groups{{0}, {1, 2}}));
+}
+
+TEST_F(SubmittedIntents, HandLeadershipToTheFirstWhoWaits) {
+  hold();
+  submit(1, 0, true);
+  start(2);
+  start(3, 0, true);
+  submit(4);
+  finish();
+  EXPECT_EQ(engine_.seen(), (groups{{0}, {1}, {2}, {3}}));
+  EXPECT_EQ(wanted_, 1) << "for the last, which nobody waits behind";
+  commits_.lead();
+  EXPECT_EQ(engine_.seen().back(), std::vector<int>{4});
+}
+
+TEST_F(SubmittedIntents, CanBeTakenBackBeforeTheyBegin) {
+  submit(1);
+  submit(2);
+  EXPECT_EQ(commits_.take_back().size(), 2U);
+  EXPECT_EQ(gone_, 2);
+  EXPECT_FALSE(commits_.wants_leader());
+  commits_.lead();
+  EXPECT_TRUE(engine_.seen().empty());
+  EXPECT_EQ(ended(), 0U) << "who takes them back tells of it";
+}
+
+TEST_F(SubmittedIntents, CommitEverythingOnceAmongThreadsThatWait) {
+  constexpr int producers = 4;
+  constexpr int each = 500;
+  for (int p = 0; p < producers; ++p) {
+    threads_.start([&, p] {
+      for (int i = 0; i < each; ++i) {
+        const int number = (p * each + i) * 10;
+        if (p % 2 == 0) {
+          submit(number, 0, i % 13 == 0);
+          if (i % 3 == 0) commits_.lead();
+        } else {
+          numbered_intent one{number, 0, i % 13 == 0};
+          EXPECT_THAT(commits_.run(one), succeeds());
+        }
+      }
+    });
+  }
+  threads_.join();
+  commits_.lead();
+  EXPECT_EQ(ended(), std::size_t{2 * each});
+  std::vector<int> next(producers, 0);
+  for (const auto& group : engine_.seen()) {
+    for (const int number : group)
+      EXPECT_EQ(number / 10 % each, next[static_cast<std::size_t>(number / 10 / each)]++);
+  }
+  EXPECT_THAT(next, ElementsAre(each, each, each, each));
 }
 
 class BoundedGroupCommit : public GroupCommit {

@@ -134,5 +134,67 @@ TEST_F(Worker, RunsOnceMoreForWhoAsksDuringARun) {
   EXPECT_EQ(runs_, 2);
 }
 
+TEST_F(Worker, LetsWhoWaitsGoBeforeARunEndsOnceThereIsEnough) {
+  std::atomic<bool> go_on{false};
+  std::atomic<bool> room{false};
+  std::atomic<bool> finish{false};
+  worker w{clock_, task()};
+  sleeping_threads threads;
+  outcome_ = [&]() -> result<void> {
+    while (!go_on) std::this_thread::yield();
+    room = true;
+    w.tell_waiters();
+    while (!finish) std::this_thread::yield();
+    return {};
+  };
+  result<void> outcome{error{errc::closed, "not back yet"}};
+  threads.start([&] { outcome = w.wait_for_run([&] { return room.load(); }); });
+  threads.wait_until_asleep();
+  go_on = true;
+  threads.join();  // would not end otherwise, as the run does not
+  EXPECT_THAT(outcome, succeeds());
+  finish = true;
+}
+
+TEST_F(Worker, PausesUntilItIsEnoughHoweverOftenItIsWoken) {
+  std::atomic<int> looks{0};
+  std::atomic<bool> enough{false};
+  worker w{clock_, task()};
+  outcome_ = [&]() -> result<void> {
+    w.ask();  // what was asked before the pause does not end it
+    w.pause(1h, [&] {
+      ++looks;
+      return enough.load();
+    });
+    return {};
+  };
+  w.start();
+  w.ask();
+  while (looks < 1) std::this_thread::yield();
+  w.ask();
+  while (looks < 2) std::this_thread::yield();
+  EXPECT_EQ(runs_, 1);
+  enough = true;
+  w.ask();
+  while (runs_ < 2) std::this_thread::yield();
+}
+
+TEST_F(Worker, PausesNoLongerThanItRuns) {
+  worker w{clock_, task()};
+  std::atomic<bool> pausing{false};
+  outcome_ = [&]() -> result<void> {
+    w.pause(1h, [&] {
+      pausing = true;
+      return false;
+    });
+    return {};
+  };
+  w.start();
+  w.ask();
+  while (!pausing) std::this_thread::yield();
+  w.stop();
+  EXPECT_EQ(runs_, 1);
+}
+
 }  // namespace
 }  // namespace levada::test

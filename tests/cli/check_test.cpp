@@ -1,36 +1,14 @@
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include <support/file_bytes.hpp>
 
 #include "command_fixture.hpp"
 
 namespace levada::test {
 namespace {
 
-class Check : public command_fixture {
- protected:
-  [[nodiscard]] std::filesystem::path data_file() const {
-    return std::filesystem::path{store()} / "main" / "data.mdb";
-  }
-  /// Changes `text` wherever it stands in the store's main file: pages that are not in use hold older copies.
-  void damage(const std::string& text) const {
-    std::string bytes;
-    {
-      std::ifstream in{data_file(), std::ios::binary};
-      bytes.assign(std::istreambuf_iterator<char>{in}, {});
-    }
-    std::size_t count = 0;
-    for (auto at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at)) {
-      bytes[at] = '!';
-      ++count;
-    }
-    ASSERT_GT(count, 0U);
-    std::ofstream out{data_file(), std::ios::binary | std::ios::in | std::ios::out};
-    out << bytes;
-    ASSERT_TRUE(out.flush().good());
-  }
-};
+class Check : public command_fixture {};
 
 TEST_F(Check, SaysWhatItExaminedOfASoundStore) {
   produce("t", numbered_lines(1000));
@@ -43,7 +21,7 @@ TEST_F(Check, NamesWhatIsDamagedAndFails) {
   produce("t", "one of the first lines\n");
   produce("t", "the record to be damaged\n");
   produce("t", "the last one\n");
-  damage("the record to be damaged");
+  spoil_text(main_file(), "the record to be damaged");
   const auto done = levada({"check"});
   EXPECT_EQ(done.status, 1);
   EXPECT_THAT(done.out, ::testing::HasSubstr("topic 't' partition 0 offset 1"));
@@ -53,7 +31,7 @@ TEST_F(Check, NamesWhatIsDamagedAndFails) {
 
 TEST_F(Check, FindsAFileThatWasCutOff) {
   produce("t", numbered_lines(10'000));
-  std::filesystem::resize_file(data_file(), 16'384);
+  std::filesystem::resize_file(main_file(), 16'384);
   const auto done = levada({"check"});
   EXPECT_EQ(done.status, 1);
   EXPECT_THAT(done.err, ::testing::EndsWith("1 problem found\n"));
@@ -64,7 +42,7 @@ TEST_F(Check, FindsAFileThatWasCutOff) {
 TEST_F(Check, LeavesTailPrintingWhatComesBeforeTheDamage) {
   produce("t", "one of the first lines\n");
   produce("t", "the record to be damaged\n");
-  damage("the record to be damaged");
+  spoil_text(main_file(), "the record to be damaged");
   const auto done = levada({"tail", "t"});
   EXPECT_EQ(done.status, 1);
   EXPECT_EQ(done.out, "one of the first lines\n");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ MATCHER_P2(ended_by, signal_number, err, "") {
 class command_fixture : public ::testing::Test {
  protected:
   [[nodiscard]] std::string store() const { return (directory_ / "store").string(); }
+  [[nodiscard]] std::filesystem::path main_file() const { return directory_ / "store" / "main" / "data.mdb"; }
   [[nodiscard]] const temporary_directory& directory() const { return directory_; }
 
   /// The command with `--dir` added.

@@ -19,6 +19,7 @@ constexpr timestamp now{1'000'000s};
 request parse(std::vector<std::string> words) {
   words.insert(words.begin(), "levada");
   std::vector<const char*> pointers;
+  pointers.reserve(words.size());
   for (const auto& word : words) pointers.push_back(word.c_str());
   return parse_arguments(static_cast<int>(pointers.size()), pointers.data(), now);
 }

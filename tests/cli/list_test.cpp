@@ -167,6 +167,7 @@ TEST_F(SmallListing, ShowsMembersThatOwnNothing) {
   consumer_options options;
   options.reset = offset_reset::earliest;
   options.member_id = "b";
+  options.assignor = range_assignor();
   auto first = ok(owner.join("g", {"orders"}, options));
   ok(first.poll(std::chrono::milliseconds{0}));
   // Comes before the other by its name, so the only partition goes to it.

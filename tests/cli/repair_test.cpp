@@ -1,7 +1,6 @@
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include <support/file_bytes.hpp>
 
 #include "command_fixture.hpp"
 
@@ -10,29 +9,11 @@ namespace {
 
 class Repair : public command_fixture {
  protected:
-  /// Changes `text` wherever it stands in the store's main file: pages that are not in use hold older copies.
-  void damage(const std::string& text) const {
-    const auto file = std::filesystem::path{store()} / "main" / "data.mdb";
-    std::string bytes;
-    {
-      std::ifstream in{file, std::ios::binary};
-      bytes.assign(std::istreambuf_iterator<char>{in}, {});
-    }
-    std::size_t count = 0;
-    for (auto at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at)) {
-      bytes[at] = '!';
-      ++count;
-    }
-    ASSERT_GT(count, 0U);
-    std::ofstream out{file, std::ios::binary | std::ios::in | std::ios::out};
-    out << bytes;
-    ASSERT_TRUE(out.flush().good());
-  }
   void make_damaged_store() const {
     produce("t", "one of the first lines\n");
     produce("t", "the record to be damaged\n");
     produce("t", "the last one\n");
-    damage("the record to be damaged");
+    spoil_text(main_file(), "the record to be damaged");
   }
 };
 

@@ -40,6 +40,7 @@ operation tells(const event& e) {
 }
 std::vector<what> kinds(const std::vector<operation>& of) {
   std::vector<what> found;
+  found.reserve(of.size());
   for (const operation& o : of) found.push_back(o.kind);
   return found;
 }

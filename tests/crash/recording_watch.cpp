@@ -15,7 +15,7 @@ using what = operation::what;
 /// How many calls before a removal belong to it: the commit that drops the segment, or the checkpoint that
 /// does not name it.
 constexpr std::size_t calls_before_removal = 15;
-constexpr std::uint64_t meta_pages_end = 2 * 4096;
+constexpr std::uint64_t meta_pages_end = 2 * std::uint64_t{4096};
 
 /// Follows the sealings of a recording, call by call.
 class sealing_watch {

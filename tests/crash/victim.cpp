@@ -92,17 +92,6 @@ class producer {
   std::size_t large_size() { return 60'000 + dice_.roll(60'000); }
   std::string some_key() { return fmt::format("k{}", dice_.roll(9)); }
 
-  void tell_sending(serial s, serial batch, const std::string& log, const std::string& queues,
-                    const record& r, std::string_view routing_key = {}) {
-    sending line;
-    line.record = s;
-    line.batch = batch;
-    line.log = log;
-    line.queues = queues;
-    line.key = r.key().value_or(none_named);
-    line.hash = fingerprint(r.key().value_or(std::string{}), routing_key, *r.value());
-    out_.tell(line);
-  }
   void tell_stored(serial s, const std::string& log, partition_id partition, std::uint64_t offset) {
     stored line;
     line.record = s;
@@ -117,7 +106,7 @@ class producer {
     const topic t = bus_.topic(layout.name).value();
     const serial s = next_++;
     record r{make_payload(s, some_size())};
-    tell_sending(s, s, t.name(), none_named, r);
+    out_.tell(announce(s, s, t.name(), r));
     if (!ends_.empty()) return publish_lying(t, s, r);
     publish_receipt receipt;
     if (dice_.once_in(2)) {
@@ -151,7 +140,7 @@ class producer {
       const serial s = next_++;
       record r{make_payload(s, size())};
       if (dice_.once_in(2)) r.key(some_key());
-      tell_sending(s, first, t.name(), none_named, r);
+      out_.tell(announce(s, first, t.name(), r));
       added.emplace_back(s, batch.add(r).value());
     }
     const batch_receipt receipt = t.publish(batch).value();
@@ -171,7 +160,7 @@ class producer {
     const record r{some_key(), make_payload(s, some_size())};
     const bool job = !dice_.once_in(4);
     const std::string routing_key = fmt::format("{}.{}", job ? "job" : "note", dice_.roll(5));
-    tell_sending(s, s, exchange_name, job ? "work,audit" : "audit", r, routing_key);
+    out_.tell(announce(s, s, exchange_name, r, {job ? "work,audit" : "audit", routing_key}));
     const publish_receipt receipt = bus_.publish(exchange_name, routing_key, r).value();
     tell_stored(s, exchange_name, receipt.partition, receipt.offset.value());
   }
@@ -475,7 +464,7 @@ void run_victim(const victim_options& options, const line_sink& line) {
       if (when.once_in(25)) flush();
       others.allow(1);
       // Lies are told by some operations only, so there are more of these.
-      const std::size_t what = d.roll(options.planted == planted_fault::none ? 36 : 20);
+      const std::size_t what = d.roll(options.planted == planted_fault::none ? 38 : 20);
       if (what < 10) {
         sender.publish_something();
       } else if (what < 13) {
@@ -490,13 +479,13 @@ void run_victim(const victim_options& options, const line_sink& line) {
         forgetful_sender.publish_something();
       } else if (what < 29) {
         forgetful.take_news(d);
-      } else if (what < 30) {
+      } else if (what < 32) {
         forgetful.trim(d);
-      } else if (what < 33) {
-        forgetful.change_passing_topic(d, forgetful_sender);
-      } else if (what < 34) {
-        forgetful.change_compaction(d);
       } else if (what < 35) {
+        forgetful.change_passing_topic(d, forgetful_sender);
+      } else if (what < 36) {
+        forgetful.change_compaction(d);
+      } else if (what < 37) {
         forgetful.change_compression(d);
       } else if (anonymous) {
         anonymous.reset();

@@ -12,8 +12,10 @@
 #include <string>
 
 #include <levada/producer.hpp>
+#include <levada/record.hpp>
 
 #include <crash/history.hpp>
+#include <crash/payload.hpp>
 #include <crash/victim.hpp>
 
 namespace levada::crash {
@@ -50,6 +52,29 @@ inline std::uint64_t offset_of(const batch_receipt& receipt, const publish_batch
                                   [&](const auto& r) { return r.partition == slot.partition; });
   if (range == receipt.ranges.end()) throw std::logic_error{"a batch's receipt lacks a partition"};
   return range->base_offset.value() + slot.index;
+}
+
+/// How a record gets beyond the log that it is published to.
+struct route {
+  /// The queues that the exchange's bindings select, as `sending` has them.
+  std::string queues = none_named;
+  std::string routing_key = {};
+};
+
+/// What is to be told before a record is published. `batch` is its own serial where it is published alone.
+inline sending announce(serial s, serial batch, const std::string& log, const record& r,
+                        const route& through = {}) {
+  const std::string key = r.key().value_or(std::string{});
+  const std::string value = r.value().value_or(std::string{});
+  sending line;
+  line.record = s;
+  line.batch = batch;
+  line.log = log;
+  line.queues = through.queues;
+  line.key = r.key().value_or(none_named);
+  line.tombstone = !r.value();
+  line.hash = fingerprint(key, through.routing_key, value);
+  return line;
 }
 
 /// Tells of a declaration before and after it.

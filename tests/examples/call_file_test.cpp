@@ -20,7 +20,7 @@ constexpr auto good =
     R"(40.0883549,-75.3821004,EMS: FALL VICTIM,2016-01-15 12:01,UPPER MERION,DEKALB PIKE APT 4B)";
 
 std::filesystem::path write(const temporary_directory& directory, const std::string& text) {
-  const auto file = directory / "calls.csv";
+  auto file = directory / "calls.csv";
   std::ofstream{file, std::ios::binary} << text;
   return file;
 }

@@ -51,7 +51,7 @@ class EmergencyCall : public ::testing::Test {
   [[nodiscard]] ending prove_again() const { return run({"--prove", "--dir", directory()}); }
 
   std::filesystem::path write(const std::string& text) const {
-    const auto file = place_ / "calls.csv";
+    auto file = place_ / "calls.csv";
     std::ofstream{file} << text;
     return file;
   }

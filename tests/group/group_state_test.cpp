@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <set>
+#include <stdexcept>
+
+#include <levada/assignor.hpp>
 
 namespace levada::group {
 namespace {
@@ -22,11 +26,29 @@ topic_partition at(const std::string& topic, std::uint32_t partition) {
   return {topic, partition_id{partition}};
 }
 
+/// As range, but by the cooperative protocol; and not as it should be, where it is told so.
+class odd_assignor final : public assignor {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "odd"; }
+  [[nodiscard]] std::vector<std::vector<topic_partition>> assign(
+      std::span<const assignor_member> members, std::span<const assignor_topic> topics) const override {
+    if (members.size() > members_max) throw std::runtime_error{"too many members"};
+    auto all = range_assignor()->assign(members, topics);
+    if (members.size() < members_min) all[0].pop_back();
+    return all;
+  }
+  [[nodiscard]] bool cooperative() const noexcept override { return true; }
+
+  std::size_t members_min = 0;
+  std::size_t members_max = 100;
+};
+
 /// Members of a group that reads topic "t" with four partitions.
 class GroupState : public ::testing::Test {
  protected:
-  void join(const std::string& member, time rebalance_timeout = 60s) {
-    state_.join(member, {"t"}, rebalance_timeout, {{"t", 4}}, now_);
+  void join(const std::string& member, time rebalance_timeout = 60s,
+            std::shared_ptr<const assignor> by = std::make_shared<odd_assignor>()) {
+    EXPECT_TRUE(state_.join(member, {"t"}, rebalance_timeout, {{"t", 4}}, std::move(by), now_));
   }
   void leave(const std::string& member) { state_.leave(member, now_); }
   group_state::sync_result sync(const std::string& member) { return state_.sync(member, now_); }
@@ -73,6 +95,67 @@ TEST_F(GroupState, HandsPartitionsOverOnlyWhenTheirOwnerGaveThemUp) {
   EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 2), at("t", 3)));
   EXPECT_THAT(owned_by("a"), ElementsAre(0, 1));
   EXPECT_THAT(owned_by("b"), ElementsAre(2, 3));
+}
+
+TEST_F(GroupState, HandsEverythingOverAfterAllGaveUpEverythingWithAnEagerAssignor) {
+  ASSERT_FALSE(range_assignor()->cooperative());
+  join("a", 60s, range_assignor());
+  sync("a");
+  join("b", 60s, range_assignor());
+  EXPECT_THAT(sync("b").acquired, IsEmpty());
+  const auto first = sync("a");
+  EXPECT_THAT(first.revoked, ElementsAre(at("t", 0), at("t", 1), at("t", 2), at("t", 3)));
+  EXPECT_THAT(first.acquired, ElementsAre(at("t", 0), at("t", 1)));
+  sync("b");
+  join("c", 60s, range_assignor());
+  EXPECT_THAT(sync("a").revoked, ElementsAre(at("t", 0), at("t", 1)));
+  EXPECT_THAT(sync("a").acquired, IsEmpty()) << "b has given up nothing yet";
+  EXPECT_FALSE(state_.pending("c"));
+  EXPECT_THAT(sync("b").revoked, ElementsAre(at("t", 2), at("t", 3)));
+  EXPECT_TRUE(state_.pending("a"));
+  EXPECT_THAT(sync("a").acquired, ElementsAre(at("t", 0), at("t", 1)));
+  EXPECT_THAT(sync("c").acquired, ElementsAre(at("t", 3)));
+  EXPECT_THAT(owned_by("b"), ElementsAre(2));
+}
+
+TEST_F(GroupState, RefusesAMemberWithAnotherAssignor) {
+  join("a", 60s, range_assignor());
+  const auto refused = state_.join("b", {"t"}, 60s, {{"t", 4}}, std::make_shared<odd_assignor>(), now_);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error() == errc::inequivalent);
+  EXPECT_FALSE(state_.has("b"));
+  leave("a");
+  EXPECT_TRUE(state_.join("b", {"t"}, 60s, {{"t", 4}}, std::make_shared<odd_assignor>(), now_));
+}
+
+TEST_F(GroupState, RefusesAMemberWithWhomTheAssignorBreaksItsRule) {
+  const auto odd = std::make_shared<odd_assignor>();
+  odd->members_max = 1;
+  EXPECT_TRUE(state_.join("a", {"t"}, 60s, {{"t", 4}}, odd, now_));
+  sync("a");
+  const auto refused = state_.join("b", {"t"}, 60s, {{"t", 4}}, odd, now_);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error() == errc::invalid_argument);
+  EXPECT_FALSE(state_.has("b"));
+  EXPECT_FALSE(state_.pending("a")) << "nothing has changed";
+  EXPECT_TRUE(sync("a").broken);
+}
+
+TEST_F(GroupState, TellsMembersWhenTheAssignorBreaksItsRuleAsOneLeaves) {
+  const auto odd = std::make_shared<odd_assignor>();
+  for (const char* const member : {"a", "b"})
+    EXPECT_TRUE(state_.join(member, {"t"}, 60s, {{"t", 4}}, odd, now_));
+  sync("a");
+  sync("b");
+  odd->members_min = 2;
+  leave("b");
+  const auto told = sync("a");
+  ASSERT_FALSE(told.broken);
+  EXPECT_TRUE(told.broken.error() == errc::invalid_argument);
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1)) << "targets are as they were";
+  odd->members_min = 0;
+  EXPECT_TRUE(state_.join("c", {"t"}, 60s, {{"t", 4}}, odd, now_));
+  EXPECT_TRUE(sync("a").broken);
 }
 
 TEST_F(GroupState, FreesWhatALeavingMemberOwnedAtOnce) {
@@ -147,12 +230,13 @@ TEST_F(GroupState, ForgetsTheTimeOutWhenAMemberMayKeepWhatItHas) {
 }
 
 TEST_F(GroupState, TellsTheFirstOfSeveralDeadlines) {
-  state_.join("a", {"t", "u"}, 10s, {{"t", 4}, {"u", 4}}, now_);
-  state_.join("b", {"t", "u"}, 5s, {{"t", 4}, {"u", 4}}, now_);
+  EXPECT_TRUE(
+      state_.join("a", {"t", "u"}, 10s, {{"t", 4}, {"u", 4}}, std::make_shared<odd_assignor>(), now_));
+  EXPECT_TRUE(state_.join("b", {"t", "u"}, 5s, {{"t", 4}, {"u", 4}}, std::make_shared<odd_assignor>(), now_));
   sync("a");
   sync("b");
   EXPECT_EQ(state_.next_deadline(), time::max());
-  state_.join("0", {"t", "u"}, 1s, {{"t", 4}, {"u", 4}}, now_);
+  EXPECT_TRUE(state_.join("0", {"t", "u"}, 1s, {{"t", 4}, {"u", 4}}, std::make_shared<odd_assignor>(), now_));
   EXPECT_EQ(state_.next_deadline(), now_ + 5s);
   sync("b");
   EXPECT_EQ(state_.next_deadline(), now_ + 10s);
@@ -199,23 +283,25 @@ TEST_F(GroupState, KnowsNothingOfStrangers) {
 }
 
 TEST_F(GroupState, AddsATopicThatALaterMemberBrings) {
-  state_.join("a", {"t"}, 60s, {{"t", 2}}, now_);
+  EXPECT_TRUE(state_.join("a", {"t"}, 60s, {{"t", 2}}, std::make_shared<odd_assignor>(), now_));
   sync("a");
-  state_.join("b", {"u", "t"}, 60s, {{"u", 1}, {"t", 2}}, now_);
+  EXPECT_TRUE(
+      state_.join("b", {"u", "t"}, 60s, {{"u", 1}, {"t", 2}}, std::make_shared<odd_assignor>(), now_));
   sync("a");
   EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 1), at("u", 0)));
   EXPECT_THAT(owned_by("a"), ElementsAre(0));
 }
 
 TEST_F(GroupState, ForgetsATopicThatIsGoneAndWhoOwnedIt) {
-  state_.join("a", {"t", "u"}, 60s, {{"t", 4}, {"u", 1}}, now_);
+  EXPECT_TRUE(
+      state_.join("a", {"t", "u"}, 60s, {{"t", 4}, {"u", 1}}, std::make_shared<odd_assignor>(), now_));
   sync("a");
   state_.forget_topic("t", now_);
   EXPECT_FALSE(state_.owns("a", at("t", 0)));
   EXPECT_TRUE(state_.owns("a", at("u", 0)));
   EXPECT_FALSE(state_.pending("a")) << "it has nothing to give up";
   // A new topic of that name, with another number of partitions, belongs to who asks for it.
-  state_.join("b", {"t"}, 60s, {{"t", 2}}, now_);
+  EXPECT_TRUE(state_.join("b", {"t"}, 60s, {{"t", 2}}, std::make_shared<odd_assignor>(), now_));
   EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 0), at("t", 1)));
   EXPECT_THAT(sync("a").acquired, IsEmpty());
 }
@@ -285,13 +371,13 @@ class random_group {
   }
 
   std::set<topic_partition> target_of(const std::string& id) const {
-    std::vector<subscription> subscriptions;
-    for (const auto& [name, m] : members_) subscriptions.push_back({name, m.topics});
-    std::vector<topic_size> sizes;
+    std::vector<assignor_member> readers;
+    for (const auto& [name, m] : members_) readers.push_back({name, m.topics});
+    std::vector<assignor_topic> sizes;
     for (const auto& [topic, size] : sizes_) sizes.push_back({topic, size});
-    const auto assigned = assign_range(subscriptions, sizes);
-    for (std::size_t i = 0; i < subscriptions.size(); ++i) {
-      if (subscriptions[i].member == id) return {assigned[i].begin(), assigned[i].end()};
+    const auto assigned = range_assignor()->assign(readers, sizes);
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      if (readers[i].id == id) return {assigned[i].begin(), assigned[i].end()};
     }
     return {};
   }
@@ -317,7 +403,7 @@ class random_group {
       if (below(3) != 0) m.topics.push_back(topic);
     }
     m.timeout = std::chrono::seconds{1 + below(20)};
-    state_.join(id, m.topics, m.timeout, sizes_, now_);
+    EXPECT_TRUE(state_.join(id, m.topics, m.timeout, sizes_, std::make_shared<odd_assignor>(), now_));
     members_.emplace(id, std::move(m));
     membership_changed();
   }

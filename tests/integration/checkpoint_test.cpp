@@ -39,7 +39,7 @@ class Checkpointed : public bus_fixture {
   }
   /// What the disk would hold if every write had reached it: the store as it is, while it is open.
   [[nodiscard]] fs::path copy_of_disk() {
-    const auto to = store().parent_path() / fmt::format("copy {}", ++copies_);
+    auto to = store().parent_path() / fmt::format("copy {}", ++copies_);
     fs::copy(store(), to, fs::copy_options::recursive);
     fs::permissions(to, fs::perms::owner_all);
     return to;
@@ -210,6 +210,7 @@ TEST_F(Checkpointed, ServesManyThreadsWhileCheckpointsAreMade) {
     while (!stop) ok(the_bus().sync());
   }};
   std::vector<std::thread> publishers;
+  publishers.reserve(3);
   for (int t = 0; t < 3; ++t) {
     publishers.emplace_back([&, t] {
       for (int i = 0; i < 300; ++i) ok(orders.publish(record{fmt::format("{} {}", t, i)}));

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <support/bus_fixture.hpp>
-
-#include <fstream>
 #include <random>
+
+#include <support/bus_fixture.hpp>
+#include <support/file_bytes.hpp>
 
 namespace levada::test {
 namespace {
@@ -13,14 +13,6 @@ class Damage : public ::testing::Test {
  protected:
   [[nodiscard]] std::filesystem::path store() const { return directory_ / "store"; }
   [[nodiscard]] std::filesystem::path data_file() const { return store() / "main" / "data.mdb"; }
-
-  [[nodiscard]] std::string data() const {
-    std::ifstream in{data_file(), std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
-  }
-  void set_data(const std::string& bytes) const {
-    std::ofstream{data_file(), std::ios::binary | std::ios::trunc} << bytes;
-  }
 
   temporary_directory directory_;
 };
@@ -33,15 +25,7 @@ TEST_F(Damage, OfARecordIsFoundByReadingAndByChecking) {
       ok(owner.publish("orders", record{value}));
     }
   }
-  std::string bytes = data();
-  // The record may stand in an older page too, which nobody reads any more.
-  std::size_t changed = 0;
-  for (auto at = bytes.find("needle"); at != std::string::npos;
-       at = bytes.find("needle", at + 1), ++changed) {
-    bytes[at] = 'N';
-  }
-  ASSERT_GT(changed, 0U);
-  set_data(bytes);
+  spoil_text(data_file(), "needle");
 
   const auto report = ok(check_store(store()));
   ASSERT_EQ(report.problems.size(), 1U);
@@ -149,7 +133,7 @@ TEST_F(Damage, AtRandomNeverCrashesACheckAndNeverPassesForData) {
     for (int i = 0; i < count; ++i) ok(batch.add("value-" + std::to_string(i)));
     ok(orders.publish(batch));
   }
-  const std::string whole = data();
+  const std::string whole = read_file(data_file());
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random{seed};
@@ -163,7 +147,7 @@ TEST_F(Damage, AtRandomNeverCrashesACheckAndNeverPassesForData) {
     } else {
       bytes[at] = static_cast<char>(bytes[at] ^ (1 << (round % 8)));
     }
-    set_data(bytes);
+    write_file(data_file(), bytes);
     const auto report = check_store(store());
     if (!report || !report->problems.empty()) {
       ++found;

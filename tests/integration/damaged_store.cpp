@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <stdexcept>
 
+#include <support/file_bytes.hpp>
 #include <support/result_testing.hpp>
 
 #include "storage/main_environment.hpp"
@@ -166,15 +165,6 @@ std::map<std::string, std::string> bytes_of(const fs::path& store) {
       all[entry.path().string()] = read_file(entry.path());
   }
   return all;
-}
-
-std::string read_file(const fs::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
-void write_file(const fs::path& file, const std::string& bytes) {
-  std::ofstream{file, std::ios::binary | std::ios::trunc} << bytes;
 }
 
 std::vector<fs::path> segments_of(const fs::path& store) {

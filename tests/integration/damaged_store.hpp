@@ -45,9 +45,6 @@ void fill_store(const std::filesystem::path& store, compression how);
 /// All bytes of a store but for LMDB's table of readers, by file.
 [[nodiscard]] std::map<std::string, std::string> bytes_of(const std::filesystem::path& store);
 
-[[nodiscard]] std::string read_file(const std::filesystem::path& file);
-void write_file(const std::filesystem::path& file, const std::string& bytes);
-
 /// The segments' files, sorted.
 [[nodiscard]] std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store);
 

@@ -1,7 +1,11 @@
 #include <support/bus_fixture.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <set>
+#include <span>
+#include <string_view>
+#include <vector>
 
 namespace levada::test {
 namespace {
@@ -94,13 +98,65 @@ TEST_F(Groups, ShareThePartitionsOfATopicAmongMembers) {
   EXPECT_TRUE(b.assignment().empty()) << "until the first member has given something up";
   ok(a.poll(at_once));
   ok(b.poll(at_once));
-  EXPECT_EQ(a.assignment(), (std::vector<topic_partition>{orders(0), orders(1)}));
-  EXPECT_EQ(b.assignment(), (std::vector<topic_partition>{orders(2), orders(3)}));
+  auto both = a.assignment();
+  EXPECT_EQ(both.size(), 2U);
+  for (const auto& where : b.assignment()) both.push_back(where);
+  EXPECT_THAT(both, ::testing::UnorderedElementsAre(orders(0), orders(1), orders(2), orders(3)));
   publish(0, 100);
   EXPECT_EQ(poll_all(a).size() + poll_all(b).size(), 100U);
   a.close();
   ok(b.poll(at_once));
   EXPECT_EQ(b.assignment().size(), 4U);
+}
+
+TEST_F(Groups, AreAssignedByTheirMembersAssignor) {
+  ok(the_bus().declare_topic("orders", {.partitions = 4}));
+  auto a = ok(the_bus().join("g", {"orders"}, {.member_id = "a", .assignor = range_assignor()}));
+  auto b = ok(the_bus().join("g", {"orders"}, {.member_id = "b", .assignor = range_assignor()}));
+  ok(a.poll(at_once));
+  EXPECT_EQ(a.assignment(), (std::vector<topic_partition>{orders(0), orders(1)}));
+  ok(b.poll(at_once));
+  EXPECT_EQ(b.assignment(), (std::vector<topic_partition>{orders(2), orders(3)}));
+  const auto refused = the_bus().join("g", {"orders"}, {.assignor = round_robin_assignor()});
+  ASSERT_THAT(refused, fails_with(errc::inequivalent));
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("'range'"));
+  EXPECT_THAT(the_bus().join("g", {"orders"}), fails_with(errc::inequivalent))
+      << "the default is another one";
+}
+
+/// Gives every partition to the first member, and to the second as well when it is told to.
+class greedy_assignor final : public assignor {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "greedy"; }
+  [[nodiscard]] std::vector<std::vector<topic_partition>> assign(
+      std::span<const assignor_member> members, std::span<const assignor_topic> topics) const override {
+    std::vector<std::vector<topic_partition>> all(members.size());
+    for (const auto& topic : topics) {
+      for (std::uint32_t p = 0; p < topic.partitions; ++p) {
+        all[0].push_back({topic.name, partition_id{p}});
+        if (twice && members.size() > 1) all[1].push_back({topic.name, partition_id{p}});
+      }
+    }
+    return all;
+  }
+  bool twice = false;
+};
+
+TEST_F(Groups, AreAssignedByTheHostsOwnAssignorAsLongAsItKeepsItsRule) {
+  ok(the_bus().declare_topic("orders", {.partitions = 4}));
+  const auto greedy = std::make_shared<greedy_assignor>();
+  auto a = ok(the_bus().join("g", {"orders"}, {.member_id = "a", .assignor = greedy}));
+  auto b = ok(the_bus().join("g", {"orders"}, {.member_id = "b", .assignor = greedy}));
+  ok(a.poll(at_once));
+  ok(b.poll(at_once));
+  EXPECT_EQ(a.assignment().size(), 4U);
+  EXPECT_TRUE(b.assignment().empty());
+  greedy->twice = true;
+  const auto refused = the_bus().join("g", {"orders"}, {.member_id = "c", .assignor = greedy});
+  ASSERT_THAT(refused, fails_with(errc::invalid_argument));
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("'greedy'"));
+  EXPECT_THAT(a.poll(at_once), succeeds()) << "nothing has changed for the others";
+  ok(the_bus().join("h", {"orders"}, {.assignor = greedy}));  // alone, it keeps the rule
 }
 
 TEST_F(Groups, HandOverWithoutGapOrDuplicateWhenMembersCommitBeforeTheyPoll) {

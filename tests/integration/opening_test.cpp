@@ -165,6 +165,24 @@ TEST_F(Opening, NamesMissingRights) {
   fs::permissions(directory_.path(), fs::perms::owner_all);
 }
 
+TEST_F(Opening, NeedsNoRightToReadTheDirectoryAbove) {
+  child_process user{[&](const auto&) {
+    const fs::path above = directory_.path() / "above";
+    fs::create_directory(above);
+    if (::geteuid() == 0) {
+      if (::chmod(directory_.path().c_str(), 0711) != 0 || ::chown(above.c_str(), 54321, 54321) != 0 ||
+          ::setgid(54321) != 0 || ::setuid(54321) != 0)
+        return 3;
+    }
+    if (!bus::open(above / "store")) return 2;
+    if (::chmod(above.c_str(), 0300) != 0) return 4;
+    const bool opened = bus::open(above / "store").has_value();
+    if (::chmod(above.c_str(), 0700) != 0) return 5;
+    return opened ? 0 : 1;
+  }};
+  EXPECT_EQ(user.wait(), 0);
+}
+
 TEST_F(Opening, RefusesUseAfterFork) {
   make_store();
   auto owner = ok(bus::open(store()));

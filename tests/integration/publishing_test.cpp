@@ -160,6 +160,7 @@ TEST_F(Publishing, PublishesABatchAsOneRunPerPartition) {
   ok(orders.publish(partition_id{0}, record{"before"}));
   auto batch = orders.make_batch();
   std::vector<publish_batch::slot> slots;
+  slots.reserve(101);
   for (int i = 0; i < 100; ++i)
     slots.push_back(ok(batch.add(partition_id{static_cast<unsigned>(i % 2)}, std::to_string(i))));
   slots.push_back(ok(batch.add("key", "keyed")));

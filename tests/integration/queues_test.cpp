@@ -21,6 +21,13 @@ class Queues : public bus_fixture {
     for (int i = from; i < to; ++i) all.push_back(std::to_string(i));
     return all;
   }
+  /// What the next `count` receives deliver.
+  static std::vector<delivery> receive(queue_consumer& from, std::size_t count) {
+    std::vector<delivery> got;
+    got.reserve(count);
+    while (got.size() < count) got.push_back(*ok(from.receive(at_once)));
+    return got;
+  }
   queue_info work() {
     for (const auto& q : ok(the_bus().queues())) {
       if (q.name == "work") return q;
@@ -54,8 +61,7 @@ TEST_F(Queues, BringUnackedMessagesBackAfterReopenFlaggedAsRedelivered) {
   publish(0, 6);
   {
     auto taker = ok(the_bus().consume("work", {.prefetch = 4}));
-    std::vector<delivery> got;
-    for (int i = 0; i < 4; ++i) got.push_back(*ok(taker.receive(at_once)));
+    const auto got = receive(taker, 4);
     ok(taker.ack(got[0]));
     ok(taker.ack(got[2]));
   }
@@ -102,8 +108,7 @@ TEST_F(Queues, KeepWhatWasOnlyFetchedAheadUnflagged) {
 TEST_F(Queues, RequeueToTheOriginalPosition) {
   publish(0, 4);
   auto taker = ok(the_bus().consume("work", {.prefetch = 3}));
-  std::vector<delivery> got;
-  for (int i = 0; i < 3; ++i) got.push_back(*ok(taker.receive(at_once)));
+  const auto got = receive(taker, 3);
   ok(taker.nack(got[1]));
   ok(taker.nack(got[0]));
   std::vector<std::pair<std::string, bool>> seen;
@@ -144,8 +149,7 @@ TEST_F(Queues, DeliverNoMoreThanThePrefetchCount) {
 TEST_F(Queues, AckSeveralAtOnce) {
   publish(0, 10);
   auto taker = ok(the_bus().consume("work", {.prefetch = 0}));
-  std::vector<delivery> got;
-  for (int i = 0; i < 10; ++i) got.push_back(*ok(taker.receive(at_once)));
+  const auto got = receive(taker, 10);
   ok(taker.ack(std::array{got[8].tag(), got[9].tag()}));
   EXPECT_THAT(taker.ack(std::array{got[0].tag(), got[9].tag()}), fails_with(errc::unknown_delivery))
       << "all or none";

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ostream>
 #include <random>
 #include <set>
 
 #include <support/child_process.hpp>
+#include <support/file_bytes.hpp>
 #include <support/result_testing.hpp>
 #include <support/temporary_directory.hpp>
 
@@ -218,6 +220,10 @@ struct damage_kind {
   /// Whether each time something must be found.
   bool always_found;
 };
+
+void PrintTo(const damage_kind& k, std::ostream* out) {
+  *out << k.name;
+}
 
 class RepairingRandomDamage : public Repairing, public ::testing::WithParamInterface<damage_kind> {};
 

@@ -14,7 +14,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 /// A bus that seals everything, and does all that follows from it, whenever it is told to maintain.
 class Rewriting : public bus_fixture {
@@ -69,7 +68,7 @@ TEST_F(Merging, PutsSmallTopicsTogetherAndChangesNothingForReaders) {
       if ((round + t) % 3 == 0) continue;
       const auto name = fmt::format("t{:02}", t);
       const auto key = fmt::format("k{}", round % 5);
-      const auto value = fmt::format("{} {}{}", round, t, std::string(t * 20, 'v'));
+      const auto value = fmt::format("{} {}{}", round, t, std::string(std::size_t{20} * t, 'v'));
       const auto receipt = ok(the_bus().publish(name, record{key, value}));
       sent[name].push_back({receipt.partition.value(), receipt.offset.value(), key, value});
       order.push_back(value);

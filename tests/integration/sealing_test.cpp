@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
-#include <iterator>
 
 #include <support/bus_fixture.hpp>
 #include <support/child_process.hpp>
+#include <support/file_bytes.hpp>
 
 namespace levada::test {
 namespace {
@@ -29,15 +28,6 @@ class Sealing : public bus_fixture {
     return name;
   }
   static std::string value_of(unsigned i) { return fmt::format("{}{}", i, std::string(i % 300, 'v')); }
-  /// Changes the first place where a file holds `text`.
-  static void spoil(const fs::path& file, const std::string& text) {
-    std::ifstream in{file, std::ios::binary};
-    std::string bytes{std::istreambuf_iterator<char>{in}, {}};
-    const auto at = bytes.find(text);
-    ASSERT_NE(at, std::string::npos);
-    bytes[at] ^= 1;
-    std::ofstream{file, std::ios::binary} << bytes;
-  }
   [[nodiscard]] check_report check() {
     close();
     auto report = ok(check_store(store()));
@@ -216,7 +206,7 @@ TEST_F(Sealing, ReportsADamagedSegmentAndReadsTheRest) {
   for (int i = 0; i < 3; ++i) ok(orders.publish(partition_id{1}, record{"good"}));
   maintain();
   close();
-  spoil(segment_files().at(0), "spoilt");
+  spoil_text(segment_files().at(0), "spoilt");
   reopen();
   auto pass = ok(the_bus().replay("orders", {.partition = partition_id{0}}));
   const auto refused = pass.next();

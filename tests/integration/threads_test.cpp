@@ -18,24 +18,29 @@ class Threads : public ::testing::Test {
   bus bus_ = ok(bus::open(directory_ / "store"));
 };
 
+/// Calls `work` with 0, 1 and so on in `count` threads; to clear or drop them waits for their end.
+template <class Work>
+[[nodiscard]] std::vector<std::jthread> start(int count, const Work& work) {
+  std::vector<std::jthread> threads;
+  threads.reserve(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) threads.emplace_back(work, i);
+  return threads;
+}
+
 TEST_F(Threads, CommitTogetherAndEachGetsItsOwnOffset) {
   auto orders = ok(bus_.declare_topic("orders", {.partitions = 3}));
   constexpr int writers = 8;
   constexpr int each = 50;
-  std::vector<std::jthread> threads;
   std::mutex mutex;
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> acked;
-  for (int w = 0; w < writers; ++w) {
-    threads.emplace_back([&, w] {
-      for (int i = 0; i < each; ++i) {
-        const std::string value = std::to_string(w) + ":" + std::to_string(i);
-        const auto at = ok(orders.publish(record{"writer-" + std::to_string(w), value}));
-        const std::lock_guard guard{mutex};
-        EXPECT_TRUE(acked.emplace(std::pair{at.partition.value(), at.offset.value()}, value).second);
-      }
-    });
-  }
-  threads.clear();
+  start(writers, [&](int w) {
+    for (int i = 0; i < each; ++i) {
+      const std::string value = std::to_string(w) + ":" + std::to_string(i);
+      const auto at = ok(orders.publish(record{"writer-" + std::to_string(w), value}));
+      const std::lock_guard guard{mutex};
+      EXPECT_TRUE(acked.emplace(std::pair{at.partition.value(), at.offset.value()}, value).second);
+    }
+  }).clear();
   EXPECT_EQ(acked.size(), std::size_t{writers} * each);
   std::map<std::string, int> next;
   auto reader = ok(bus_.replay("orders"));
@@ -57,19 +62,15 @@ TEST_F(Threads, CommitTogetherAndEachGetsItsOwnOffset) {
 TEST_F(Threads, ABadIntentDoesNotHarmItsNeighbours) {
   auto orders = ok(bus_.declare_topic("orders"));
   std::atomic<int> stored{0};
-  std::vector<std::jthread> threads;
-  for (int w = 0; w < 4; ++w) {
-    threads.emplace_back([&, w] {
-      for (int i = 0; i < 40; ++i) {
-        if (w == 0) {
-          EXPECT_THAT(bus_.declare_topic("orders", {.partitions = 2}), fails_with(errc::inequivalent));
-        } else if (orders.publish(record{"v"})) {
-          ++stored;
-        }
+  start(4, [&](int w) {
+    for (int i = 0; i < 40; ++i) {
+      if (w == 0) {
+        EXPECT_THAT(bus_.declare_topic("orders", {.partitions = 2}), fails_with(errc::inequivalent));
+      } else if (orders.publish(record{"v"})) {
+        ++stored;
       }
-    });
-  }
-  threads.clear();
+    }
+  }).clear();
   EXPECT_EQ(stored, 120);
   EXPECT_EQ(ok(bus_.topics())[0].partitions[0].end, offset{120});
 }
@@ -81,42 +82,36 @@ TEST_F(Threads, ConsumersOfAQueueShareItWithoutLossOrDoubling) {
   constexpr int count = 400;
   std::mutex mutex;
   std::multiset<std::string> seen;
-  std::vector<std::jthread> threads;
-  for (int c = 0; c < 3; ++c) {
-    threads.emplace_back([&] {
-      auto taker = ok(bus_.consume("work", {.prefetch = 8}));
-      std::vector<delivery_tag> tags;
-      const auto settle = [&] {
-        if (!tags.empty()) ok(taker.ack(tags));
-        tags.clear();
-      };
-      for (;;) {
-        const auto d = ok(taker.receive(tags.empty() ? 10s : 0s));
-        if (!d) {
-          settle();
-          continue;
-        }
-        {
-          const std::lock_guard guard{mutex};
-          seen.emplace(d->record().value());
-        }
-        const bool stop = d->record().value() == "stop";
-        tags.push_back(d->tag());
-        if (tags.size() == 5 || stop) settle();
-        if (stop) return;
+  auto takers = start(3, [&](int) {
+    auto taker = ok(bus_.consume("work", {.prefetch = 8}));
+    std::vector<delivery_tag> tags;
+    const auto settle = [&] {
+      if (!tags.empty()) ok(taker.ack(tags));
+      tags.clear();
+    };
+    for (;;) {
+      const auto d = ok(taker.receive(tags.empty() ? 10s : 0s));
+      if (!d) {
+        settle();
+        continue;
       }
-    });
-  }
-  for (int w = 0; w < 2; ++w) {
-    threads.emplace_back([&, w] {
-      for (int i = 0; i < count / 2; ++i) {
-        ok(bus_.publish("events", "k", record{std::to_string(w) + ":" + std::to_string(i)}));
+      {
+        const std::lock_guard guard{mutex};
+        seen.emplace(d->record().value());
       }
-    });
-  }
-  threads.erase(threads.end() - 2, threads.end());  // joins the publishers
+      const bool stop = d->record().value() == "stop";
+      tags.push_back(d->tag());
+      if (tags.size() == 5 || stop) settle();
+      if (stop) return;
+    }
+  });
+  start(2, [&](int w) {
+    for (int i = 0; i < count / 2; ++i) {
+      ok(bus_.publish("events", "k", record{std::to_string(w) + ":" + std::to_string(i)}));
+    }
+  }).clear();
   for (int c = 0; c < 3; ++c) ok(bus_.publish("events", "k", record{"stop"}));
-  threads.clear();
+  takers.clear();
   EXPECT_EQ(seen.size(), std::size_t{count + 3});
   EXPECT_EQ((std::set<std::string>{seen.begin(), seen.end()}.size()), std::size_t{count + 1});
 }
@@ -130,23 +125,20 @@ TEST_F(Threads, MembersComeAndGoWhileRecordsFlow) {
   consumer_options few;
   few.reset = offset_reset::earliest;
   few.poll_records_max = 5;
-  std::vector<std::jthread> members;
-  for (int m = 0; m < 3; ++m) {
-    members.emplace_back([&, m] {
-      for (int life = 0; !done; ++life) {
-        auto me = ok(bus_.join("g", {"orders"}, few));
-        for (int i = 0; i < 20 + 10 * m && !done; ++i) {
-          const auto batch = ok(me.poll(20ms));
-          {
-            const std::lock_guard guard{mutex};
-            for (const auto& r : batch) seen.emplace(r.value());
-            if (seen.size() >= count) done = true;
-          }
-          ok(me.commit());
+  auto members = start(3, [&](int m) {
+    for (int life = 0; !done; ++life) {
+      auto me = ok(bus_.join("g", {"orders"}, few));
+      for (int i = 0; i < 20 + 10 * m && !done; ++i) {
+        const auto batch = ok(me.poll(20ms));
+        {
+          const std::lock_guard guard{mutex};
+          for (const auto& r : batch) seen.emplace(r.value());
+          if (seen.size() >= count) done = true;
         }
+        ok(me.commit());
       }
-    });
-  }
+    }
+  });
   for (int i = 0; i < count; ++i) ok(orders.publish(record{std::to_string(i)}));
   members.clear();
   EXPECT_EQ(seen.size(), std::size_t{count}) << "every member commits before it polls: no gap, no duplicate";
@@ -156,22 +148,19 @@ TEST_F(Threads, MembersComeAndGoWhileRecordsFlow) {
 TEST_F(Threads, ClosingWhileOthersPublishLosesNothingThatWasAcknowledged) {
   auto orders = ok(bus_.declare_topic("orders"));
   std::atomic<int> acked{0};
-  std::vector<std::jthread> threads;
-  for (int w = 0; w < 4; ++w) {
-    threads.emplace_back([&] {
-      for (;;) {
-        const auto r = orders.publish(record{"v"});
-        if (!r) {
-          EXPECT_EQ(r.error().code(), errc::closed);
-          return;
-        }
-        ++acked;
+  auto publishers = start(4, [&](int) {
+    for (;;) {
+      const auto r = orders.publish(record{"v"});
+      if (!r) {
+        EXPECT_EQ(r.error().code(), errc::closed);
+        return;
       }
-    });
-  }
+      ++acked;
+    }
+  });
   while (acked < 50) std::this_thread::yield();
   ok(bus_.close());
-  threads.clear();
+  publishers.clear();
   auto again = ok(bus::open(directory_ / "store"));
   EXPECT_EQ(ok(again.topics())[0].partitions[0].end.value(), static_cast<std::uint64_t>(acked.load()));
 }

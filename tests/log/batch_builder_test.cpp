@@ -32,9 +32,13 @@ class BatchBuilder : public ::testing::Test {
       encode_record(value_of(value), 0, next);
       next += detail::padded(value_of(value).size());
     }
-    builder_.add({topic, partition_id{at.partition}, offset{at.base},
-                  static_cast<std::uint32_t>(values.size()), timestamp{std::chrono::microseconds{at.time}},
-                  ++sequence_, data, size});
+    builder_.add(topic, {.partition = partition_id{at.partition},
+                         .base_offset = offset{at.base},
+                         .count = static_cast<std::uint32_t>(values.size()),
+                         .time_first = timestamp{std::chrono::microseconds{at.time}},
+                         .sequence = ++sequence_,
+                         .data = data,
+                         .size = size});
   }
 
   std::shared_ptr<const std::string> topic_ = std::make_shared<const std::string>("orders");

@@ -325,7 +325,7 @@ TEST_F(LogReader, ReadsOnWithAnOldSnapshotWhenRowsMoveIntoSegments) {
 class RandomLogReader : public random_sealed_fixture {
  protected:
   void seal_some() {
-    set_own_segment_bytes(below(3U) * 30'000);
+    set_own_segment_bytes(std::uint64_t{30'000} * below(3U));
     const std::uint64_t last =
         below(3U) == 0 ? next_sequence() - 1 : sealed() + below(next_sequence() - sealed());
     seal_through(last);

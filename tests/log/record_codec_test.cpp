@@ -31,10 +31,7 @@ std::string extras_of(const record& r, std::string_view routing_key = {}) {
 record_batch batch_of(const std::vector<std::byte>& bytes) {
   auto content = std::make_shared<detail::record_access::batch_content>();
   const auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
-  record_batch::slice slice{std::make_shared<const std::string>("t"), {}, {}, 1, {}, 1};
-  slice.data = owner->data();
-  slice.size = owner->size();
-  content->slices.push_back(slice);
+  content->slices.push_back({"t", partition_id{}, offset{}, 1, timestamp{}, 1, owner->data(), owner->size()});
   content->owners.push_back(owner);
   content->records = 1;
   record_batch batch;

@@ -14,7 +14,7 @@ class SavedIndex : public journal_fixture {
  protected:
   SavedIndex() {
     for (unsigned i = 0; i < 500; ++i) {
-      append(orders_, i % 3, {"a", std::string(i % 50 * 20, 'b')}, 1000 + i);
+      append(orders_, i % 3, {"a", std::string(std::size_t{20} * (i % 50), 'b')}, 1000 + i);
       if (i % 7 == 0) append(other_, 0, {"x"}, 1000 + i);
     }
   }

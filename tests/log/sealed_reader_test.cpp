@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
+
+#include <support/file_bytes.hpp>
 
 #include "log/log_pass.hpp"
 #include "sealed_testing.hpp"
@@ -14,16 +14,10 @@
 namespace levada::log::test {
 namespace {
 
+using levada::test::read_file;
+using levada::test::write_file;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::string read_bytes(const std::filesystem::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-void write_bytes(const std::filesystem::path& file, const std::string& bytes) {
-  std::ofstream{file, std::ios::binary | std::ios::trunc} << bytes;
-}
 
 class SealedReader : public sealed_fixture {
  protected:
@@ -54,12 +48,12 @@ class SealedReader : public sealed_fixture {
   /// Changes the first byte of `text` in a segment, under a new file: who has the old one open keeps it.
   void spoil_text(std::uint32_t id, const std::string& text) {
     const auto file = segment_path(directory(), id);
-    std::string bytes = read_bytes(file);
+    std::string bytes = read_file(file);
     const auto at = bytes.find(text);
     ASSERT_NE(at, std::string::npos);
     bytes[at] ^= 1;
     std::filesystem::remove(file);
-    write_bytes(file, bytes);
+    write_file(file, bytes);
   }
   [[nodiscard]] const sealed_part& part(std::uint32_t partition, std::size_t i = 0) const {
     return orders_.sealed(partition).at(i);
@@ -242,14 +236,14 @@ TEST_F(SealedPart, IsMergedUpToItsDamageAndBehindIt) {
 // must not be passed over as if retention had removed them.
 TEST_F(SealedPart, DoesNotEndBeforeItsEndUnnoticed) {
   const auto file = segment_path(directory(), 1);
-  std::string bytes = read_bytes(file);
+  std::string bytes = read_file(file);
   // The key of partition 2, which stands last: it becomes partition 18.
   const std::string key{"\0\0\0\4\0\0\0\2\0\0\0\0\0\0\0\0", 16};
   const auto at = bytes.rfind(key);
   ASSERT_NE(at, std::string::npos);
   bytes[at + 7] = 18;
   std::filesystem::remove(file);
-  write_bytes(file, bytes);
+  write_file(file, bytes);
   std::uint64_t from = 0;
   batch_builder batch{{}};
   EXPECT_THAT(read_part(orders_, part(2), from, batch), fails_with(errc::damaged));
@@ -426,7 +420,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, RandomSealedReader, ::testing::Range(1U, 7U));
 TEST_P(RandomSealedReader, FindsWhatAModelFinds) {
   for (int i = 0; i < 5; ++i) {
     fill(60);
-    set_own_segment_bytes(below(3U) * 30'000);
+    set_own_segment_bytes(std::uint64_t{30'000} * below(3U));
     seal_all();
   }
   for (int i = 0; i < 60; ++i) {
@@ -466,7 +460,7 @@ TEST_P(RandomSealedReader, MergesWhatAModelMerges) {
   for (std::size_t i = 0; i < 3; ++i) passes.push_back(pass_from(*all_[i], first));
   for (int round = 0; round < 12; ++round) {
     fill(30);
-    set_own_segment_bytes(below(3U) * 30'000);
+    set_own_segment_bytes(std::uint64_t{30'000} * below(3U));
     seal_through(sealed() + below(next_sequence() - sealed()));
     for (std::size_t i = 0; i < 3; ++i) {
       // Some rounds stop anywhere.

@@ -123,7 +123,7 @@ TEST_F(SealedTopics, HoldWhatWasAppended) {
   publish(orders_, 1, {"d"}, 103);
   const auto prefix = seal_all();
   EXPECT_EQ(prefix.sequence_last, 4U);
-  EXPECT_EQ(prefix.bytes, 4 * sizeof(storage::row_header) + 5 * 24U);
+  EXPECT_EQ(prefix.bytes, 4 * sizeof(storage::row_header) + 5 * std::size_t{24});
   ASSERT_EQ(prefix.segments.size(), 1U);
   EXPECT_EQ(prefix.segments[0].id, 1U);
   expect_sound(prefix, 1);
@@ -281,7 +281,7 @@ TEST_F(SealedTopics, FillBatchesUpToTheirBound) {
     if (b->header.end_offset < 200) smallest = std::min(smallest, b->value.size());
   }
   EXPECT_GT(smallest, storage::batch_bytes_max - 2000) << "all but the last";
-  EXPECT_LE(batches, 200 * 2000 / (storage::batch_bytes_max - 2000) + 1);
+  EXPECT_LE(batches, 200 * std::size_t{2000} / (storage::batch_bytes_max - 2000) + 1);
 }
 
 TEST_F(SealedTopics, DoNotMixEpochsInABatch) {
@@ -472,7 +472,7 @@ TEST_P(RandomSealing, KeepsEverythingThatIsWanted) {
         if (below(3U) == 0) log->set_begin(p, begin + below(log->end(p) - begin + 1));
       }
     }
-    set_own_segment_bytes(below(4U) * 20'000);
+    set_own_segment_bytes(std::uint64_t{20'000} * below(4U));
     if (below(3U) == 0) erase_sealed_rows();
     const std::uint64_t first = sealed() + 1;
     const auto prefix = seal_through(sealed() + below(next_sequence() - sealed()));

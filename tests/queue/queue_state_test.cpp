@@ -32,11 +32,13 @@ class QueueState : public queue_fixture {
   std::vector<std::uint64_t> take_positions(std::size_t most) { return positions_of(take(most)); }
   static std::vector<std::uint64_t> positions_of(const std::vector<taken_entry>& entries) {
     std::vector<std::uint64_t> all;
+    all.reserve(entries.size());
     for (const auto& e : entries) all.push_back(e.position);
     return all;
   }
   static std::vector<bool> flags_of(const std::vector<taken_entry>& entries) {
     std::vector<bool> all;
+    all.reserve(entries.size());
     for (const auto& e : entries) all.push_back(e.redelivered);
     return all;
   }

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <support/result_testing.hpp>
+
 namespace levada::routing::test {
 namespace {
 
