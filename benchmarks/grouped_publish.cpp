@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 #include <levada/record.hpp>
 
 #include "questions.hpp"

@@ -15,7 +15,7 @@
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
 #include <levada/options.hpp>
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/replay.hpp>

@@ -13,7 +13,7 @@
 #include <levada/inspect.hpp>
 #include <levada/job.hpp>
 #include <levada/options.hpp>
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/record_batch.hpp>

@@ -11,7 +11,7 @@
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 #include <levada/record.hpp>
 #include <levada/types.hpp>
 

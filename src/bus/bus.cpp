@@ -15,9 +15,9 @@
 #include "bus/queue_impl.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/retention.hpp"
+#include "bus/route.hpp"
 #include "bus/space.hpp"
 #include "bus/topic_impl.hpp"
-#include "log/record_codec.hpp"
 #include "storage/job_file.hpp"
 #include "storage/store_copy.hpp"
 
@@ -61,50 +61,6 @@ result<void> check_partitions(std::string_view what, std::string_view name, std:
   return error{errc::invalid_argument, fmt::format("declare {} '{}': {} partitions, allowed is 1 to {}", what,
                                                    name, partitions, partitions_max)};
 }
-
-result<void> check_routing_key(std::string_view operation, std::string_view key) {
-  if (key.size() <= routing_key_bytes_max) return {};
-  return error{errc::field_too_long, fmt::format("{}: the routing key has {} bytes, the limit is {}",
-                                                 operation, key.size(), routing_key_bytes_max)};
-}
-
-/// Appends a message to its exchange's log and references to the queues that it is routed to.
-class route_intent final : public intent {
- public:
-  route_intent(topic_slot& exchange, std::string_view routing_key, log::row_encoder& rows)
-      : intent{rows.bytes()}, exchange_{exchange}, routing_key_{routing_key}, rows_{rows} {}
-
-  [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    auto base = scope.append(exchange_, rows_);
-    if (!base) return base.error();
-    base_offset_ = *base;
-    time_ = scope.now();
-    exchange_.bindings->match(routing_key_, queues_);
-    routed_ = 0;
-    for (const std::uint32_t id : queues_) {
-      queue_slot* const queue = scope.owner().queue_of_binding(id);
-      if (queue == nullptr) continue;
-      scope.enqueue(*queue, {exchange_.state.id(), rows_.partition(), base_offset_});
-      ++routed_;
-    }
-    return {};
-  }
-  void applied(commit_scope&) noexcept override {}
-
-  [[nodiscard]] publish_receipt receipt() const {
-    return {exchange_.state.name(), partition_id{rows_.partition()}, offset{base_offset_},
-            timestamp{std::chrono::microseconds{time_}}, routed_};
-  }
-
- private:
-  topic_slot& exchange_;
-  std::string_view routing_key_;
-  log::row_encoder& rows_;
-  std::vector<routing::matcher::destination> queues_;
-  std::uint64_t base_offset_ = 0;
-  std::int64_t time_ = 0;
-  std::size_t routed_ = 0;
-};
 
 /// Replays one topic, or all where none is given.
 class bus_replay_source final : public replay_source {
@@ -466,18 +422,9 @@ result<publish_receipt> bus::publish(std::string_view exchange, std::string_view
   if (auto checked = check_routing_key(operation, routing_key); !checked) return checked.error();
   auto slot = impl_->exchange_of(operation, exchange);
   if (!slot) return slot.error();
-  const auto extras = log::encode_extras(routing_key, r);
-  if (!extras) return extras.error();
-  const auto source = log::source_of(r, *extras);
-  if (!source) return source.error();
-  const auto fits = check_record_size(operation, source->size(), impl_->owner->options().record_bytes_max);
-  if (!fits) return fits.error();
-
-  const auto& log = (*slot)->state;
-  log::row_encoder rows{log.id(), partition_for_key(routing_key, log.partitions()).value()};
-  rows.add(*source);
-  rows.finish();
-  route_intent route{**slot, routing_key, rows};
+  auto message = routed_append::make(*impl_->owner, **slot, operation, routing_key, r);
+  if (!message) return message.error();
+  route_intent route{**slot, *message};
   if (auto done = impl_->owner->run(operation, route); !done) return done.error();
   return route.receipt();
 }

@@ -16,42 +16,6 @@
 namespace levada {
 namespace {
 
-/// Stores offsets of one group, if the member owns the partitions at the time of the commit.
-class offset_intent : public intent {
- public:
-  offset_intent(std::shared_ptr<group_slot> group, std::string member, std::vector<offset_entry> entries)
-      : group_{std::move(group)}, member_{std::move(member)}, entries_{std::move(entries)} {}
-
-  [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    {
-      const std::lock_guard guard{group_->mutex};
-      if (!group_->state.has(member_)) {
-        return error{errc::fenced, fmt::format("member '{}' was removed from the group", member_)};
-      }
-      for (const offset_entry& e : entries_) {
-        if (!scope.owner().find_topic(e.log)) {
-          return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", e.where.topic)};
-        }
-        if (group_->state.owns(member_, e.where)) continue;
-        return error{errc::not_assigned, fmt::format("topic '{}' partition {} is not assigned to member '{}'",
-                                                     e.where.topic, e.where.partition.value(), member_)};
-      }
-    }
-    for (const offset_entry& e : entries_) {
-      auto stored = scope.written(group::write_offset(
-          scope.txn(), scope.tables(), {group_->id, e.log, e.where.partition.value(), e.next, scope.now()}));
-      if (!stored) return stored;
-    }
-    return {};
-  }
-  void applied(commit_scope&) noexcept override {}
-
- private:
-  const std::shared_ptr<group_slot> group_;
-  const std::string member_;
-  const std::vector<offset_entry> entries_;
-};
-
 /// Stores who is in a group, for listings.
 class members_intent final : public intent {
  public:

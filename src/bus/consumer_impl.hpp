@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "bus/core.hpp"
+#include "bus/offset_intent.hpp"
 
 #include <levada/consumer.hpp>
 
 namespace levada {
-
-/// An offset to be committed.
-struct offset_entry {
-  topic_partition where;
-  std::uint32_t log;
-  std::uint64_t next;
-};
 
 class consumer::impl {
  public:

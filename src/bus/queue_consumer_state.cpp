@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bus/pending.hpp"
+#include "bus/settle_intent.hpp"
 #include "bus/waiting_call.hpp"
 #include "log/log_reader.hpp"
 
@@ -31,26 +32,6 @@ class expose_intent final : public intent {
 
  private:
   queue_slot& queue_;
-};
-
-class settle_intent : public intent {
- public:
-  settle_intent(queue_slot& queue, const queue_consumer_state::entries& entries) : queue_{queue} {
-    positions_.reserve(entries.size());
-    for (const auto& [tag, entry] : entries) positions_.push_back(entry.position);
-    std::sort(positions_.begin(), positions_.end());
-  }
-  [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    if (queue_.state.deleted) {
-      return error{errc::closed, fmt::format("queue '{}' is deleted", queue_.state.name())};
-    }
-    return scope.settle(queue_, positions_);
-  }
-  void applied(commit_scope&) noexcept override {}
-
- private:
-  queue_slot& queue_;
-  std::vector<std::uint64_t> positions_;
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <optional>
-#include <string_view>
 
 #include "bus/core.hpp"
 
@@ -17,8 +16,5 @@ struct topic::impl {
   std::shared_ptr<core> owner;
   std::shared_ptr<topic_slot> slot;
 };
-
-/// Fails with `record_too_large`.
-[[nodiscard]] result<void> check_record_size(std::string_view operation, std::size_t size, std::size_t limit);
 
 }  // namespace levada

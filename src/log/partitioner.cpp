@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 
 namespace levada::log {
 

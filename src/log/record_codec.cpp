@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 
 namespace levada::log {
 namespace {

@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 #include <levada/record.hpp>
 
 #include <crash/history.hpp>

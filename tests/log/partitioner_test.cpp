@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 
 namespace levada::log::test {
 namespace {

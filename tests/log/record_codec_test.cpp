@@ -9,7 +9,7 @@
 
 #include "log_testing.hpp"
 
-#include <levada/producer.hpp>
+#include <levada/publishing.hpp>
 
 namespace levada::log::test {
 namespace {
