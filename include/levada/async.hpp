@@ -29,6 +29,7 @@
 #include <levada/error.hpp>
 #include <levada/queue.hpp>
 #include <levada/topic.hpp>
+#include <levada/transaction.hpp>
 
 namespace levada {
 namespace detail {
@@ -116,6 +117,15 @@ auto consumer::async_commit(topic_partition where, offset next, Token&& token) {
         start_commit(self, std::pair{std::move(what), to}, detail::completion<void>{std::move(handler)});
       },
       token, impl_, std::move(where), next);
+}
+
+template <class Token>
+auto transaction::async_commit(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<transaction_receipt>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_commit(self, detail::completion<transaction_receipt>{std::move(handler)});
+      },
+      token, impl_);
 }
 
 template <class Token>

@@ -4,6 +4,7 @@
 /// The front door: start reading here.
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,7 +21,9 @@
 #include <levada/record.hpp>
 #include <levada/replay.hpp>
 #include <levada/space.hpp>
+#include <levada/table.hpp>
 #include <levada/topic.hpp>
+#include <levada/transaction.hpp>
 #include <levada/types.hpp>
 
 namespace levada {
@@ -138,6 +141,35 @@ class LEVADA_EXPORT bus {
   /// Starts consuming a durable queue. Fails with `unknown_queue`, or `resource_locked` for an anonymous one.
   [[nodiscard]] result<queue_consumer> consume(std::string_view queue,
                                                const queue_consumer_options& options = {});
+
+  // Tables and transactions
+
+  /// Declares a table of the host's own data.
+  [[nodiscard]] result<levada::table> declare_table(std::string_view name);
+  /// The table of that name. Fails with `unknown_table`.
+  [[nodiscard]] result<levada::table> table(std::string_view name) const;
+  /// Deletes a table and what it holds; its name is free at once. Erases in small commits, so that others
+  /// hardly wait; after a crash meanwhile the next opening goes on with it. Fails with `unknown_table`.
+  result<void> delete_table(std::string_view name);
+  /// The names of all tables, sorted.
+  [[nodiscard]] result<std::vector<std::string>> tables() const;
+
+  /// Runs `function`, in the calling thread, as one commit: see `transaction`. All other writing waits
+  /// meanwhile. When the function returns an error, or throws, everything is undone, and transact returns
+  /// that error or throws that. Within it, every other call of this bus, its topics, consumers and tables
+  /// fails with `would_deadlock`. Fails also with `transaction_expired` when the function took too long.
+  [[nodiscard]] result<transaction_receipt> transact(
+      const std::function<result<void>(transaction&)>& function, const transact_options& options = {});
+  /// Begins a transaction that collects, and keeps nobody waiting.
+  [[nodiscard]] result<transaction> begin() const;
+  /// Consumes, transforms and produces, effectively-once: polls `from`, hands each batch to `handler` within
+  /// `transact`, and commits its offsets in the same commit, until the options end it. Whatever the handler
+  /// does with its transaction happens once for each record, crashes notwithstanding. When the handler
+  /// returns an error, or throws, that batch is undone, and the loop ends with it; called again, it begins
+  /// with that batch. Fails with what `consumer::poll` and `transact` fail with.
+  [[nodiscard]] result<process_report> process(
+      consumer& from, const std::function<result<void>(transaction&, const record_batch&)>& handler,
+      const process_options& options = {});
 
   // Upkeep
 

@@ -44,7 +44,11 @@ class LEVADA_EXPORT consumer {
   /// their checksum.
   [[nodiscard]] result<record_batch> poll(std::chrono::milliseconds timeout);
 
-  /// The same without waiting, for any completion token of the signature `void(result<record_batch>)`. Until
+  /// Ends a poll that waits, or else the next one that would: it returns an empty batch (Kafka's wakeup).
+  /// From any thread, as long as the object is there.
+  void wakeup() noexcept;
+
+  /// `poll` without waiting, for any completion token of the signature `void(result<record_batch>)`. Until
   /// it is answered, nothing else may be called but `close`, which ends it with `errc::closed`; cancelling it
   /// through the token's slot, in the handler's executor, ends it with `errc::operation_aborted`, and nothing
   /// is skipped. See <levada/async.hpp>, which defines it and its like.
@@ -84,6 +88,7 @@ class LEVADA_EXPORT consumer {
 
  private:
   friend class bus;
+  friend class transaction;
   class impl;
   static void start_poll(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
                          detail::completion<record_batch> done);

@@ -41,6 +41,8 @@ enum class errc : int {
   batch_too_large = 10,
   /// A key, a routing key, a header or a property is longer than its limit.
   field_too_long = 11,
+  /// No table has this name.
+  unknown_table = 12,
 
   /// Another bus owns the store: in this process, or in the one whose pid the message names.
   store_in_use = 20,
@@ -109,6 +111,11 @@ enum class errc : int {
   resource_locked = 60,
   /// No unsettled delivery has this tag (AMQP's "unknown delivery tag").
   unknown_delivery = 61,
+
+  /// What a transaction has read has changed since; it may be done again.
+  conflict = 70,
+  /// A transaction's function took longer than it may.
+  transaction_expired = 71,
 };
 
 /// The category of `errc`: name "levada", one sentence per value.

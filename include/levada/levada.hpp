@@ -21,6 +21,9 @@
 #include <levada/replay.hpp>
 #include <levada/routing.hpp>
 #include <levada/space.hpp>
+#include <levada/table.hpp>
+#include <levada/table_key.hpp>
 #include <levada/topic.hpp>
+#include <levada/transaction.hpp>
 #include <levada/types.hpp>
 #include <levada/version.hpp>

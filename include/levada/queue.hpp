@@ -103,6 +103,7 @@ class LEVADA_EXPORT queue_consumer {
  private:
   friend class bus;
   friend class anonymous_queue;
+  friend class transaction;
   class impl;
   enum class settlement : std::uint8_t { ack, ack_up_to, discard, put_back };
   template <class Token>

@@ -32,6 +32,8 @@ using header_value_view = std::variant<std::monostate, bool, std::int64_t, doubl
 
 /// A named, typed value that travels with a record. Names are 1 to 255 bytes; they may repeat, as in Kafka.
 struct header {
+  header(std::string n, header_value v) : name{std::move(n)}, value{std::move(v)} {}
+
   std::string name;
   header_value value;
 };
@@ -45,6 +47,8 @@ struct header_view {
 /// AMQP's message properties. An empty text means that the property is absent. Each text is at most 255
 /// bytes.
 struct properties {
+  properties() = default;  // and no aggregate, as for `record`
+
   std::string content_type = {};
   std::string message_id = {};
   std::string correlation_id = {};
@@ -110,6 +114,35 @@ class LEVADA_EXPORT record {
   }
   record& properties(levada::properties properties) {
     properties_ = std::move(properties);
+    return *this;
+  }
+
+  record& content_type(std::string type) {
+    properties_.content_type = std::move(type);
+    return *this;
+  }
+  record& message_id(std::string id) {
+    properties_.message_id = std::move(id);
+    return *this;
+  }
+  record& correlation_id(std::string id) {
+    properties_.correlation_id = std::move(id);
+    return *this;
+  }
+  record& reply_to(std::string address) {
+    properties_.reply_to = std::move(address);
+    return *this;
+  }
+  record& type(std::string type) {
+    properties_.type = std::move(type);
+    return *this;
+  }
+  record& expiration(std::chrono::milliseconds time) noexcept {
+    properties_.expiration = time;
+    return *this;
+  }
+  record& priority(std::uint8_t priority) noexcept {
+    properties_.priority = priority;
     return *this;
   }
 

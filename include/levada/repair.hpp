@@ -6,11 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <levada/error.hpp>
 #include <levada/export.hpp>
+#include <levada/table_key.hpp>
 #include <levada/types.hpp>
 
 namespace levada {
@@ -40,12 +42,22 @@ struct lost_messages {
   std::uint64_t count = 0;
 };
 
+/// A value of a host's table that is lost.
+struct lost_value {
+  std::string table;
+  /// Nothing where it cannot be read either.
+  std::optional<table_key> key;
+  std::string why;
+};
+
 /// What was wrong, and what a repair has dropped, or would drop.
 struct repair_report {
   /// By topic, partition and offset.
   std::vector<lost_records> records;
   /// By queue.
   std::vector<lost_messages> messages;
+  /// By table and key.
+  std::vector<lost_value> values;
   /// Segments that were written anew without what is damaged, or given up.
   std::uint64_t segments = 0;
   /// Rows of the journal that were damaged.
@@ -53,7 +65,7 @@ struct repair_report {
 
   /// Whether the store is sound.
   [[nodiscard]] bool sound() const noexcept {
-    return records.empty() && messages.empty() && segments == 0 && rows == 0;
+    return records.empty() && messages.empty() && values.empty() && segments == 0 && rows == 0;
   }
 };
 

@@ -59,6 +59,7 @@ class LEVADA_EXPORT topic {
 
  private:
   friend class bus;
+  friend class transaction;
   struct impl;
   static void start_publish(const std::shared_ptr<const impl>& self, std::optional<partition_id> partition,
                             const record& r, detail::completion<publish_receipt> done);

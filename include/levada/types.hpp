@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <levada/detail/strong.hpp>
 
@@ -36,8 +37,11 @@ using delivery_tag = detail::strong<struct delivery_tag_tag, std::uint64_t>;
 /// Wall-clock time in microseconds since 1970-01-01 00:00 UTC.
 using timestamp = std::chrono::sys_time<std::chrono::microseconds>;
 
-/// One partition of one topic.
+/// One partition of one topic. With a constructor, so that it is safe inside a `co_await` expression.
 struct topic_partition {
+  topic_partition() = default;
+  topic_partition(std::string of, partition_id which) : topic{std::move(of)}, partition{which} {}
+
   std::string topic;
   partition_id partition;
 

@@ -9,6 +9,7 @@
 #include "bus/catalog_intents.hpp"
 #include "bus/consumer_impl.hpp"
 #include "bus/core.hpp"
+#include "bus/find.hpp"
 #include "bus/listing.hpp"
 #include "bus/names.hpp"
 #include "bus/policies.hpp"
@@ -17,7 +18,9 @@
 #include "bus/retention.hpp"
 #include "bus/route.hpp"
 #include "bus/space.hpp"
+#include "bus/table_impl.hpp"
 #include "bus/topic_impl.hpp"
+#include "bus/transaction_impl.hpp"
 #include "storage/job_file.hpp"
 #include "storage/store_copy.hpp"
 
@@ -133,29 +136,29 @@ class bus::impl {
   [[nodiscard]] result<std::shared_ptr<topic_slot>> log_of(std::string_view operation,
                                                            std::string_view name) const {
     if (auto entered = owner->enter(operation); !entered) return entered.error();
-    if (auto found = owner->find_topic(name)) return found;
-    return error{errc::unknown_topic, fmt::format("{}: there is no topic '{}'", operation, name)};
+    return find_log(*owner, operation, name);
   }
   [[nodiscard]] result<std::shared_ptr<topic_slot>> topic_of(std::string_view operation,
                                                              std::string_view name) const {
-    auto slot = log_of(operation, name);
-    if (!slot || !(*slot)->bindings) return slot;
-    return error{errc::unknown_topic, fmt::format("{}: '{}' is an exchange", operation, name)};
+    if (auto entered = owner->enter(operation); !entered) return entered.error();
+    return find_plain_topic(*owner, operation, name);
   }
   [[nodiscard]] result<std::shared_ptr<topic_slot>> exchange_of(std::string_view operation,
                                                                 std::string_view name) const {
     if (auto entered = owner->enter(operation); !entered) return entered.error();
-    auto found = owner->find_topic(name);
-    if (found && found->bindings) return found;
-    return error{errc::unknown_exchange,
-                 fmt::format("{}: {} '{}'", operation,
-                             found ? "this is a topic and no exchange," : "there is no exchange", name)};
+    return find_exchange(*owner, operation, name);
   }
   [[nodiscard]] result<std::shared_ptr<queue_slot>> queue_of(std::string_view operation,
                                                              std::string_view name) const {
     if (auto entered = owner->enter(operation); !entered) return entered.error();
     if (auto found = owner->find_queue(name)) return found;
     return error{errc::unknown_queue, fmt::format("{}: there is no queue '{}'", operation, name)};
+  }
+  [[nodiscard]] result<std::shared_ptr<table_slot>> table_of(std::string_view operation,
+                                                             std::string_view name) const {
+    if (auto entered = owner->enter(operation); !entered) return entered.error();
+    if (auto found = owner->find_table(name)) return found;
+    return error{errc::unknown_table, fmt::format("{}: there is no table '{}'", operation, name)};
   }
   /// A queue that others than its handle may consume and delete.
   [[nodiscard]] result<std::shared_ptr<queue_slot>> shared_queue_of(std::string_view operation,
@@ -435,6 +438,45 @@ result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer
   auto state = queue_consumer_state::start(impl_->owner, std::move(*slot), options);
   if (!state) return state.error();
   return queue_consumer{std::make_shared<queue_consumer::impl>(std::move(*state))};
+}
+
+// Tables and transactions
+
+result<table> bus::declare_table(std::string_view name) {
+  if (auto checked = check_name("declare table", "table", name); !checked) return checked.error();
+  auto slot = levada::declare_table(*impl_->owner, name);
+  if (!slot) return slot.error();
+  return levada::table{std::make_shared<table::impl>(table::impl{impl_->owner, std::move(*slot)})};
+}
+
+result<table> bus::table(std::string_view name) const {
+  const std::string operation = fmt::format("look up table '{}'", name);
+  auto slot = impl_->table_of(operation, name);
+  if (!slot) return slot.error();
+  return levada::table{std::make_shared<table::impl>(table::impl{impl_->owner, std::move(*slot)})};
+}
+
+result<void> bus::delete_table(std::string_view name) {
+  auto slot = impl_->table_of(fmt::format("delete table '{}'", name), name);
+  if (!slot) return slot.error();
+  return levada::delete_table(*impl_->owner, **slot);
+}
+
+result<std::vector<std::string>> bus::tables() const {
+  if (auto entered = impl_->owner->enter("list"); !entered) return entered.error();
+  std::vector<std::string> names;
+  for (const auto& table : impl_->owner->all_tables()) names.push_back(table->name);
+  return names;
+}
+
+result<transaction_receipt> bus::transact(const std::function<result<void>(transaction&)>& function,
+                                          const transact_options& options) {
+  return transaction::impl::run(impl_->owner, function, options);
+}
+
+result<transaction> bus::begin() const {
+  if (auto entered = impl_->owner->enter("begin transaction"); !entered) return entered.error();
+  return transaction{std::make_shared<transaction::impl>(impl_->owner)};
 }
 
 // Upkeep

@@ -153,6 +153,30 @@ class remove_binding final : public catalog_intent {
   std::optional<std::uint32_t> id_;
 };
 
+class add_table final : public add_intent<storage::table_entry> {
+ public:
+  using add_intent::add_intent;
+
+ private:
+  result<void> check(core& owner) override {
+    exists_ = owner.find_table(entry_.name) != nullptr;
+    return {};
+  }
+};
+
+class remove_table final : public catalog_intent {
+ public:
+  explicit remove_table(table_slot& table) : table_{table} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    if (table_.deleted) return table_is_gone(table_);
+    return scope.written(storage::erase_table(scope.txn(), scope.tables(), table_.id));
+  }
+  void applied(commit_scope& scope) noexcept override { scope.owner().remove_table(table_.name); }
+
+ private:
+  table_slot& table_;
+};
+
 error topic_is_gone(const topic_slot& topic) {
   return {errc::unknown_topic, fmt::format("topic '{}' is deleted", topic.state.name())};
 }
@@ -258,6 +282,27 @@ result<void> delete_queue(core& owner, queue_slot& queue) {
   remove_queue intent{queue};
   if (auto done = owner.run(*entered, operation, intent); !done) return done;
   return owner.erase_queue_rows(queue.state.id());
+}
+
+error table_is_gone(const table_slot& table) {
+  return {errc::unknown_table, fmt::format("table '{}' is deleted", table.name)};
+}
+
+result<std::shared_ptr<table_slot>> declare_table(core& owner, std::string_view name) {
+  const std::string operation = fmt::format("declare table '{}'", name);
+  add_table intent{{0, std::string{name}}};
+  if (auto done = owner.run(operation, intent); !done) return done.error();
+  if (auto found = owner.find_table(name)) return found;
+  return error{errc::unknown_table, fmt::format("{}: it was deleted at the same time", operation)};
+}
+
+result<void> delete_table(core& owner, table_slot& table) {
+  const std::string operation = fmt::format("delete table '{}'", table.name);
+  auto entered = owner.enter(operation);
+  if (!entered) return entered.error();
+  remove_table intent{table};
+  if (auto done = owner.run(*entered, operation, intent); !done) return done;
+  return owner.erase_table_rows(table.id);
 }
 
 result<void> bind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key) {

@@ -24,6 +24,10 @@ namespace levada {
 /// An empty `name` makes one up, for an exclusive queue.
 [[nodiscard]] result<std::shared_ptr<queue_slot>> declare_queue(core& owner, std::string_view name);
 [[nodiscard]] result<void> delete_queue(core& owner, queue_slot& queue);
+[[nodiscard]] error table_is_gone(const table_slot& table);
+[[nodiscard]] result<std::shared_ptr<table_slot>> declare_table(core& owner, std::string_view name);
+/// Its rows are erased in slices, by and by.
+[[nodiscard]] result<void> delete_table(core& owner, table_slot& table);
 [[nodiscard]] result<void> bind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key);
 [[nodiscard]] result<void> unbind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key);
 

@@ -11,6 +11,8 @@
 #include "log/sealed_segment.hpp"
 #include "queue/queue_blocks.hpp"
 #include "storage/catalog.hpp"
+#include "storage/host_repair.hpp"
+#include "storage/host_table.hpp"
 #include "storage/page_check.hpp"
 #include "storage/row.hpp"
 #include "storage/segment_file.hpp"
@@ -49,6 +51,7 @@ class examination {
     if (auto done = examine_rows(*txn); !done) return done;
     examine_offsets(*txn, *catalog);
     for (const auto& queue : catalog->queues) examine_queue(*txn, queue);
+    for (const auto& table : catalog->tables) examine_table(*txn, table);
     return {};
   }
 
@@ -265,6 +268,19 @@ class examination {
               fmt::format("its offset {} of topic '{}' partition {} lies beyond the end, {}", o.next,
                           log->second.name, o.partition, log->second.ends[o.partition]));
       }
+    }
+  }
+
+  void examine_table(const storage::transaction& txn, const storage::table_entry& entry) {
+    const std::string name = fmt::format("table '{}'", entry.name);
+    auto damaged = storage::find_damaged_host_values(txn, main_.tables(), entry.id);
+    if (!damaged) {
+      found(name, damaged.error().message());
+      return;
+    }
+    for (const auto& value : *damaged) {
+      const auto key = storage::key_of_host(value.key);
+      found(fmt::format("{} key {}", name, key ? key->text() : "unknown"), value.why);
     }
   }
 

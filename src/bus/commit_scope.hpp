@@ -41,6 +41,8 @@ class commit_scope {
   /// The store's own entry as this commit will leave it; changing it writes it at the end.
   [[nodiscard]] storage::store_entry& store();
 
+  /// Whether a write has failed, so that nothing of this commit can be kept.
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// Passes a result of a write on, and notes when it failed: then the whole transaction is void.
   template <class T>
   [[nodiscard]] result<T> written(result<T> r) {

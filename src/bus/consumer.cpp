@@ -260,10 +260,16 @@ std::optional<result<record_batch>> consumer::impl::look(clock::steady_time dead
   if (auto synced = sync_membership(may); !synced) return synced.error();
   if (auto placed = place_acquired(); !placed) return placed.error();
   auto batch = read();
-  if (!batch || !batch->empty() || owner_->time().steady() >= deadline) return batch;
+  if (!batch || !batch->empty() || owner_->time().steady() >= deadline || woken_.exchange(false))
+    return batch;
   const std::lock_guard guard{group_->mutex};
   next_look = std::min(next_look, group_->state.next_deadline());
   return std::nullopt;
+}
+
+void consumer::impl::wakeup() noexcept {
+  woken_ = true;
+  waiter_->signal();
 }
 
 result<record_batch> consumer::impl::poll(std::chrono::milliseconds timeout) {
@@ -297,7 +303,6 @@ result<consumer::impl::owned_partition*> consumer::impl::find(const char* verb,
 }
 
 result<std::vector<offset_entry>> consumer::impl::choose(const offset_choice& what) {
-  if (auto entered = enter("commit"); !entered) return entered.error();
   std::vector<offset_entry> notes;
   if (!what) {
     for (const auto& p : owned_) {
@@ -329,6 +334,7 @@ void consumer::impl::note_committed(const std::vector<offset_entry>& notes) {
 }
 
 result<void> consumer::impl::commit(const offset_choice& what) {
+  if (auto entered = enter("commit"); !entered) return entered.error();
   auto notes = choose(what);
   if (!notes) return notes.error();
   if (notes->empty()) return {};
@@ -365,13 +371,37 @@ class consumer::impl::submitted_offsets final : public offset_intent {
 void consumer::impl::start_commit(const std::shared_ptr<impl>& self, const offset_choice& what,
                                   detail::completion<void> done) {
   pending<void> answer{std::move(done), *self->owner_};
-  auto notes = self->choose(what);
+  auto entered = self->enter("commit");
+  auto notes = entered ? self->choose(what) : result<std::vector<offset_entry>>{entered.error()};
   if (!notes || notes->empty()) {
     answer.answer(notes ? result<void>{} : notes.error());
     return;
   }
   self->owner_->submit(self->operation("commit"),
                        std::make_unique<submitted_offsets>(self, std::move(*notes), std::move(answer)));
+}
+
+/// Offsets that a transaction commits.
+class consumer::impl::offset_part final : public transaction_part {
+ public:
+  offset_part(std::shared_ptr<impl> member, std::vector<offset_entry> notes)
+      : member_{std::move(member)},
+        notes_{std::move(notes)},
+        intent_{member_->group_, member_->options_.member_id, notes_} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override { return intent_.execute(scope); }
+  void noted() override { member_->note_committed(notes_); }
+
+ private:
+  std::shared_ptr<impl> member_;
+  std::vector<offset_entry> notes_;
+  offset_intent intent_;
+};
+
+result<std::unique_ptr<transaction_part>> consumer::impl::make_part(const std::shared_ptr<impl>& self,
+                                                                    const offset_choice& what) {
+  auto notes = self->choose(what);
+  if (!notes) return notes.error();
+  return std::unique_ptr<transaction_part>{std::make_unique<offset_part>(self, std::move(*notes))};
 }
 
 result<void> consumer::impl::seek(const topic_partition& where, const start_position& to) {
@@ -457,6 +487,9 @@ consumer::~consumer() {
 
 result<record_batch> consumer::poll(std::chrono::milliseconds timeout) {
   return impl_->poll(timeout);
+}
+void consumer::wakeup() noexcept {
+  impl_->wakeup();
 }
 result<void> consumer::commit() {
   return impl_->commit(std::nullopt);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "bus/core.hpp"
 #include "bus/offset_intent.hpp"
+#include "bus/transaction_part.hpp"
 
 #include <levada/consumer.hpp>
 
@@ -23,6 +25,7 @@ class consumer::impl {
   ~impl();
 
   result<record_batch> poll(std::chrono::milliseconds timeout);
+  void wakeup() noexcept;
   static void start_poll(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
                          detail::completion<record_batch> done);
   /// One offset, or all positions.
@@ -30,6 +33,9 @@ class consumer::impl {
   result<void> commit(const offset_choice& what);
   static void start_commit(const std::shared_ptr<impl>& self, const offset_choice& what,
                            detail::completion<void> done);
+  /// The same, with a transaction.
+  [[nodiscard]] static result<std::unique_ptr<transaction_part>> make_part(const std::shared_ptr<impl>& self,
+                                                                           const offset_choice& what);
   result<void> seek(const topic_partition& where, const start_position& to);
   [[nodiscard]] std::vector<topic_partition> assignment() const;
   [[nodiscard]] result<std::optional<offset>> position(const topic_partition& where) const;
@@ -78,6 +84,7 @@ class consumer::impl {
   [[nodiscard]] std::optional<result<record_batch>> look(clock::steady_time deadline, waiting may,
                                                          clock::steady_time& next_look);
   [[nodiscard]] result<owned_partition*> find(const char* verb, const topic_partition& where);
+  class offset_part;
   [[nodiscard]] result<std::vector<offset_entry>> choose(const offset_choice& what);
   void note_committed(const std::vector<offset_entry>& notes);
 
@@ -90,6 +97,7 @@ class consumer::impl {
   std::size_t turn_ = 0;                // the partition that the next poll begins with
   bool joined_ = false;
   bool closed_ = false;
+  std::atomic<bool> woken_{false};
 };
 
 }  // namespace levada

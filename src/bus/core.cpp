@@ -15,6 +15,9 @@ namespace {
 /// Segments that are kept open: consumers read the same ones one after the other.
 constexpr std::size_t segments_open_max = 64;
 
+/// The bus in the middle of whose commit the thread runs code of the host.
+thread_local const core* committing = nullptr;
+
 }  // namespace
 
 core::core(storage::owned_store store, storage::fork_guard guard, bus_options options, std::string store_name)
@@ -58,7 +61,20 @@ result<std::shared_ptr<core>> core::start(storage::owned_store store, storage::f
   return self;
 }
 
+core::mid_commit::mid_commit(const core& owner) noexcept : before_{std::exchange(committing, &owner)} {}
+core::mid_commit::~mid_commit() {
+  committing = before_;
+}
+
+result<void> core::may_wait(std::string_view operation) const {
+  if (committing != this) return {};
+  return error{
+      errc::would_deadlock,
+      fmt::format("{}: within a transaction's function, only the transaction may be used", operation)};
+}
+
 result<core::access> core::enter(std::string_view operation) const {
+  if (auto allowed = may_wait(operation); !allowed) return allowed.error();
   if (fork_guard_.forked()) {
     return error{errc::forked,
                  fmt::format("{}: the bus of '{}' belongs to the parent process", operation, store_name_)};
@@ -105,8 +121,9 @@ boost::asio::any_io_executor core::executor() {
   return options_.executor ? options_.executor : own_.executor();
 }
 
-result<void> core::run(std::string_view operation, intent& i) {
-  if (i.cost() > 0) {
+result<core::access> core::enter_with_room(std::string_view operation, std::size_t cost) {
+  if (auto allowed = may_wait(operation); !allowed) return allowed.error();
+  if (cost > 0) {
     if (room_is_short()) {
       if (auto open = enter(operation); !open) return open.error();
       if (auto room = wait_for_room(); !room)
@@ -114,7 +131,11 @@ result<void> core::run(std::string_view operation, intent& i) {
     }
     courier_.wait_until_let_in();
   }
-  auto entered = enter(operation);
+  return enter(operation);
+}
+
+result<void> core::run(std::string_view operation, intent& i) {
+  auto entered = enter_with_room(operation, i.cost());
   if (!entered) return entered.error();
   return run(*entered, operation, i);
 }

@@ -59,8 +59,25 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
     std::shared_lock<std::shared_mutex> lock_;
     const storage::main_environment* main_;
   };
-  /// Fails with `closed` or `forked`; `operation` is for the message.
+  /// Fails with `closed` or `forked`, and with `would_deadlock` in a thread that is in the middle of a
+  /// commit; `operation` is for the message.
   [[nodiscard]] result<access> enter(std::string_view operation) const;
+  /// As `enter`, once there is room in the store for so many bytes, if any.
+  [[nodiscard]] result<access> enter_with_room(std::string_view operation, std::size_t cost);
+  /// While it lives, the calling thread runs code of the host in the middle of a commit: whatever would enter
+  /// fails with `would_deadlock`.
+  class [[nodiscard]] mid_commit {
+   public:
+    explicit mid_commit(const core& owner) noexcept;
+    ~mid_commit();
+    mid_commit(const mid_commit&) = delete;
+    mid_commit& operator=(const mid_commit&) = delete;
+
+   private:
+    const core* const before_;
+  };
+  /// Fails with `would_deadlock` in a thread that is in the middle of a commit.
+  [[nodiscard]] result<void> may_wait(std::string_view operation) const;
   /// Runs an intent to its end. Fails also with `failed`.
   [[nodiscard]] result<void> run(const access& entered, std::string_view operation, intent& i);
   [[nodiscard]] result<void> run(std::string_view operation, intent& i);
@@ -87,6 +104,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::shared_ptr<topic_slot> find_topic(std::uint32_t id) const;
   [[nodiscard]] std::shared_ptr<queue_slot> find_queue(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<group_slot> find_group(std::string_view name) const;
+  [[nodiscard]] std::shared_ptr<table_slot> find_table(std::string_view name) const;
+  [[nodiscard]] std::vector<std::shared_ptr<table_slot>> all_tables() const;
   [[nodiscard]] std::vector<std::shared_ptr<queue_slot>> all_queues() const;
   [[nodiscard]] std::vector<std::shared_ptr<topic_slot>> all_topics() const;
   /// Differs whenever topics or exchanges have been added or removed.
@@ -150,8 +169,10 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void add(const storage::group_entry& entry);
   void add(const storage::queue_entry& entry);
   void add(const storage::binding_entry& entry);
+  void add(const storage::table_entry& entry);
   void remove_queue(std::uint32_t id);
   void remove_topic(std::uint32_t id);
+  void remove_table(const std::string& name);
   void remove_binding(std::uint32_t id);
   /// Takes over what has been sealed; `files` as for `segment_set::add`.
   void add_sealed(const log::sealed_prefix& sealed,
@@ -174,6 +195,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void set_first_row(std::uint64_t sequence) noexcept { first_row_ = sequence; }
   /// Erases what a deleted queue has left, in slices.
   result<void> erase_queue_rows(std::uint32_t id);
+  /// The same of a deleted table.
+  result<void> erase_table_rows(std::uint32_t id);
 
   void commit(std::span<intent* const> group) noexcept override;
 
@@ -191,6 +214,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] error classify_commit_failure(int code, std::uint64_t transaction_before);
   [[nodiscard]] result<void> note_deliveries();
   [[nodiscard]] result<void> save_index();
+  /// Calls it, in a commit each time, until it says that nothing is left.
+  result<void> erase_slices(const std::function<result<bool>(commit_scope&)>& erase_some);
 
   std::optional<storage::owned_store> store_;
   storage::fork_guard fork_guard_;
@@ -210,6 +235,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::map<std::string, std::shared_ptr<topic_slot>, std::less<>> topics_;
   std::map<std::string, std::shared_ptr<queue_slot>, std::less<>> queues_;
   std::map<std::string, std::shared_ptr<group_slot>, std::less<>> groups_;
+  std::map<std::string, std::shared_ptr<table_slot>, std::less<>> tables_;
   std::map<std::uint32_t, std::shared_ptr<topic_slot>> topics_by_id_;
   std::map<std::uint32_t, std::shared_ptr<queue_slot>> queues_by_id_;
   std::vector<storage::binding_entry> bindings_;

@@ -12,6 +12,7 @@
 #include "log/journal_index.hpp"
 #include "log/journal_reader.hpp"
 #include "log/saved_index.hpp"
+#include "storage/host_table.hpp"
 
 namespace levada {
 namespace {
@@ -42,6 +43,7 @@ result<void> core::load() {
   steady_at_open_ = time().steady();
 
   for (const auto& entry : found.groups) add(entry);
+  for (const auto& entry : found.tables) add(entry);
   for (const auto& entry : found.queues) {
     if (!entry.exclusive) add(entry);
   }
@@ -158,6 +160,7 @@ result<void> core::load_logs(const storage::catalog& found) {
 /// Anonymous queues and group members belong to a process; what an earlier one left is removed.
 result<void> core::clear_earlier_owner(const storage::catalog& found) {
   std::vector<std::uint32_t> orphans;
+  std::vector<std::uint32_t> orphaned_tables;
   {
     auto txn = storage::read_transaction::begin(store_->main.env());
     if (!txn) return txn.error();
@@ -165,6 +168,13 @@ result<void> core::clear_earlier_owner(const storage::catalog& found) {
     if (!stored) return stored.error();
     for (const std::uint32_t id : *stored) {
       if (!queues_by_id_.contains(id)) orphans.push_back(id);
+    }
+    auto tables = storage::stored_host_tables(*txn, store_->main.tables());
+    if (!tables) return tables.error();
+    for (const std::uint32_t id : *tables) {
+      const bool known = std::any_of(tables_.begin(), tables_.end(),
+                                     [id](const auto& table) { return table.second->id == id; });
+      if (!known) orphaned_tables.push_back(id);
     }
   }
   const bool stale_entries =
@@ -200,22 +210,36 @@ result<void> core::clear_earlier_owner(const storage::catalog& found) {
   for (const std::uint32_t id : orphans) {
     if (auto erased = erase_queue_rows(id); !erased) return erased;
   }
+  for (const std::uint32_t id : orphaned_tables) {
+    if (auto erased = erase_table_rows(id); !erased) return erased;
+  }
+  return {};
+}
+
+result<void> core::erase_slices(const std::function<result<bool>(commit_scope&)>& erase_some) {
+  for (bool done = false; !done;) {
+    simple_intent slice{[&](commit_scope& scope) -> result<void> {
+                          auto erased = scope.written(erase_some(scope));
+                          if (!erased) return erased.error();
+                          done = *erased;
+                          return {};
+                        },
+                        nothing_to_apply};
+    if (auto ran = commits_.run(slice); !ran) return ran;
+  }
   return {};
 }
 
 result<void> core::erase_queue_rows(std::uint32_t id) {
-  for (bool done = false; !done;) {
-    simple_intent slice{
-        [&](commit_scope& scope) -> result<void> {
-          auto erased = scope.written(queue::erase_some(scope.txn(), scope.tables(), id, rows_in_commit));
-          if (!erased) return erased.error();
-          done = *erased;
-          return {};
-        },
-        nothing_to_apply};
-    if (auto ran = commits_.run(slice); !ran) return ran;
-  }
-  return {};
+  return erase_slices([id](commit_scope& scope) {
+    return queue::erase_some(scope.txn(), scope.tables(), id, rows_in_commit);
+  });
+}
+
+result<void> core::erase_table_rows(std::uint32_t id) {
+  return erase_slices([id](commit_scope& scope) {
+    return storage::erase_some_host_rows(scope.txn(), scope.tables(), id, rows_in_commit);
+  });
 }
 
 /// Saves what opening would otherwise have to read the whole journal for.
@@ -262,6 +286,7 @@ result<void> core::note_deliveries() {
 }
 
 result<void> core::close(leftovers what) {
+  if (auto allowed = may_wait("close"); !allowed) return allowed;
   if (fork_guard_.forked()) {
     return error{errc::forked,
                  fmt::format("close: the bus of '{}' belongs to the parent process", store_name_)};

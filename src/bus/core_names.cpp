@@ -44,6 +44,19 @@ std::shared_ptr<group_slot> core::find_group(std::string_view name) const {
   return found == groups_.end() ? nullptr : found->second;
 }
 
+std::shared_ptr<table_slot> core::find_table(std::string_view name) const {
+  const std::shared_lock guard{names_};
+  const auto found = tables_.find(name);
+  return found == tables_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<table_slot>> core::all_tables() const {
+  const std::shared_lock guard{names_};
+  std::vector<std::shared_ptr<table_slot>> all;
+  for (const auto& [name, table] : tables_) all.push_back(table);
+  return all;
+}
+
 std::vector<std::shared_ptr<queue_slot>> core::all_queues() const {
   const std::shared_lock guard{names_};
   std::vector<std::shared_ptr<queue_slot>> all;
@@ -100,6 +113,19 @@ void core::add(const storage::binding_entry& entry) {
   if (exchange == topics_by_id_.end() || !exchange->second->bindings) return;
   exchange->second->bindings->add(entry.key, entry.queue);
   bindings_.push_back(entry);
+}
+
+void core::add(const storage::table_entry& entry) {
+  const std::lock_guard guard{names_};
+  tables_.emplace(entry.name, std::make_shared<table_slot>(entry));
+}
+
+void core::remove_table(const std::string& name) {
+  const std::lock_guard guard{names_};
+  const auto found = tables_.find(name);
+  if (found == tables_.end()) return;
+  found->second->deleted = true;
+  tables_.erase(found);
 }
 
 void core::add_sealed(const log::sealed_prefix& sealed,

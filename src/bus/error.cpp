@@ -29,6 +29,8 @@ const char* sentence(errc e) noexcept {
       return "the batch is too large";
     case errc::field_too_long:
       return "a field of the record is too long";
+    case errc::unknown_table:
+      return "there is no such table";
     case errc::store_in_use:
       return "the store is in use";
     case errc::store_not_found:
@@ -89,6 +91,10 @@ const char* sentence(errc e) noexcept {
       return "the queue belongs to another handle";
     case errc::unknown_delivery:
       return "there is no such unsettled delivery";
+    case errc::conflict:
+      return "what the transaction has read has changed";
+    case errc::transaction_expired:
+      return "the transaction took too long";
   }
   return "unknown levada error";
 }

@@ -7,6 +7,7 @@
 
 #include "bus/pending.hpp"
 #include "bus/settle_intent.hpp"
+#include "bus/transaction_part.hpp"
 #include "bus/waiting_call.hpp"
 #include "log/log_reader.hpp"
 
@@ -64,6 +65,12 @@ result<void> queue_consumer_state::check_open(const char* verb) const {
                                            queue_->state.deleted ? "queue" : "consumer")};
   }
   return {};
+}
+
+result<void> queue_consumer_state::check_unsettled(const char* verb, delivery_tag tag) const {
+  if (unsettled_.contains(tag)) return {};
+  return error{errc::unknown_delivery,
+               fmt::format("{}: there is no unsettled delivery with tag {}", operation(verb), tag.value())};
 }
 
 result<void> queue_consumer_state::fetch(const core::access& access) {
@@ -160,12 +167,8 @@ result<queue_consumer_state::entries> queue_consumer_state::take(const char* ver
   if (auto open = check_open(verb); !open) return open.error();
   entries taken;
   for (const delivery_tag tag : tags) {
-    const auto found = unsettled_.find(tag);
-    if (found == unsettled_.end()) {
-      return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
-                                                       operation(verb), tag.value())};
-    }
-    taken.emplace(tag, found->second);
+    if (auto known = check_unsettled(verb, tag); !known) return known.error();
+    taken.emplace(tag, unsettled_.at(tag));
   }
   for (const auto& [tag, entry] : taken) unsettled_.erase(tag);
   settling_ += taken.size();
@@ -175,10 +178,7 @@ result<queue_consumer_state::entries> queue_consumer_state::take(const char* ver
 result<queue_consumer_state::entries> queue_consumer_state::take_up_to(const char* verb, delivery_tag tag) {
   const std::lock_guard guard{mutex_};
   if (auto open = check_open(verb); !open) return open.error();
-  if (!unsettled_.contains(tag)) {
-    return error{errc::unknown_delivery,
-                 fmt::format("{}: there is no unsettled delivery with tag {}", operation(verb), tag.value())};
-  }
+  if (auto known = check_unsettled(verb, tag); !known) return known.error();
   const auto beyond = unsettled_.upper_bound(tag);
   entries taken{unsettled_.begin(), beyond};
   unsettled_.erase(unsettled_.begin(), beyond);
@@ -255,6 +255,41 @@ void queue_consumer_state::start_settle(const char* verb, result<entries> taken,
                                       shared_from_this(), std::move(*taken), std::move(answer)));
 }
 
+/// Taken only when the transaction commits: until then it is a delivery like others.
+class queue_consumer_state::settle_part final : public transaction_part {
+ public:
+  settle_part(std::shared_ptr<queue_consumer_state> consumer, const char* verb, delivery_tag tag)
+      : consumer_{std::move(consumer)}, verb_{verb}, tag_{tag} {}
+  [[nodiscard]] result<void> prepare() override {
+    auto taken = consumer_->take(verb_, std::span{&tag_, 1});
+    if (!taken) return taken.error();
+    taken_ = std::move(*taken);
+    intent_.emplace(*consumer_->queue_, taken_);
+    return {};
+  }
+  [[nodiscard]] result<void> execute(commit_scope& scope) override { return intent_->execute(scope); }
+  void decided(bool committed) noexcept override {
+    if (intent_) consumer_->decided(std::move(taken_), committed);
+  }
+
+ private:
+  std::shared_ptr<queue_consumer_state> consumer_;
+  const char* verb_;
+  delivery_tag tag_;
+  entries taken_;
+  std::optional<settle_intent> intent_;
+};
+
+result<std::unique_ptr<transaction_part>> queue_consumer_state::make_part(const char* verb,
+                                                                          delivery_tag tag) {
+  {
+    const std::lock_guard guard{mutex_};
+    if (auto open = check_open(verb); !open) return open.error();
+    if (auto known = check_unsettled(verb, tag); !known) return known.error();
+  }
+  return std::unique_ptr<transaction_part>{std::make_unique<settle_part>(shared_from_this(), verb, tag)};
+}
+
 void queue_consumer_state::start_put_back(delivery_tag tag, detail::completion<void> done) {
   pending<void> answer{std::move(done), *owner_};
   answer.answer(put_back(tag));
@@ -266,11 +301,8 @@ result<void> queue_consumer_state::put_back(delivery_tag tag) {
     if (!access) return access.error();
     const std::lock_guard guard{mutex_};
     if (auto open = check_open("nack"); !open) return open;
+    if (auto known = check_unsettled("nack", tag); !known) return known;
     const auto found = unsettled_.find(tag);
-    if (found == unsettled_.end()) {
-      return error{errc::unknown_delivery, fmt::format("{}: there is no unsettled delivery with tag {}",
-                                                       operation("nack"), tag.value())};
-    }
     queue_->state.put_back(found->second);
     unsettled_.erase(found);
     // A position before those fetched ahead comes first again.

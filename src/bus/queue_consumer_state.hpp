@@ -20,6 +20,8 @@
 
 namespace levada {
 
+class transaction_part;
+
 /// Shared between the consumer's handle and its queue, so that closing the bus knows what is unsettled. Safe
 /// to share.
 class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_state> {
@@ -39,6 +41,8 @@ class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_
   [[nodiscard]] result<entries> take(const char* verb, std::span<const delivery_tag> tags);
   [[nodiscard]] result<entries> take_up_to(const char* verb, delivery_tag tag);
   void start_settle(const char* verb, result<entries> taken, detail::completion<void> done);
+  /// Settles a delivery with a transaction.
+  [[nodiscard]] result<std::unique_ptr<transaction_part>> make_part(const char* verb, delivery_tag tag);
   void start_put_back(delivery_tag tag, detail::completion<void> done);
 
   [[nodiscard]] const std::string& queue() const noexcept { return queue_->state.name(); }
@@ -59,9 +63,11 @@ class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_
   };
 
   [[nodiscard]] std::string operation(const char* verb) const;
-  [[nodiscard]] result<void> check_open(const char* verb) const;  // mutex_ is held
-  [[nodiscard]] result<void> fetch(const core::access& access);   // mutex_ is held
+  [[nodiscard]] result<void> check_open(const char* verb) const;                         // mutex_ is held
+  [[nodiscard]] result<void> check_unsettled(const char* verb, delivery_tag tag) const;  // mutex_ is held
+  [[nodiscard]] result<void> fetch(const core::access& access);                          // mutex_ is held
   class submitted_settlement;
+  class settle_part;
   /// What a receive returns now; nothing where it has to wait.
   [[nodiscard]] std::optional<result<std::optional<delivery>>> look(clock::steady_time deadline);
   [[nodiscard]] result<void> settle_taken(const core::access& access, const char* verb,

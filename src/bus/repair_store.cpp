@@ -20,6 +20,8 @@
 #include "queue/queue_repair.hpp"
 #include "storage/catalog.hpp"
 #include "storage/errors.hpp"
+#include "storage/host_repair.hpp"
+#include "storage/host_table.hpp"
 #include "storage/job_file.hpp"
 #include "storage/page_check.hpp"
 #include "storage/store_directory.hpp"
@@ -46,6 +48,7 @@ struct findings {
   log::journal_request request;
   log::journal_findings journal;
   std::vector<queue::damaged_queue> queues;
+  std::vector<std::pair<std::uint32_t, std::string>> values;  // table and stored key
   repair_report report;
 
   findings() = default;
@@ -81,6 +84,7 @@ class survey {
     if (auto done = examine_journal(*txn); !done) return done.error();
     sort_losses();
     if (auto done = examine_queues(*txn); !done) return done.error();
+    if (auto done = examine_tables(*txn); !done) return done.error();
     return std::move(found_);
   }
 
@@ -220,6 +224,21 @@ class survey {
     return {};
   }
 
+  result<void> examine_tables(const storage::transaction& txn) {
+    for (const auto& entry : found_.catalog.tables) {
+      auto damaged = storage::find_damaged_host_values(txn, main_.tables(), entry.id);
+      if (!damaged) return damaged.error();
+      for (auto& value : *damaged) {
+        found_.report.values.push_back({entry.name, storage::key_of_host(value.key), value.why});
+        found_.values.emplace_back(entry.id, std::move(value.key));
+      }
+    }
+    auto& values = found_.report.values;
+    std::stable_sort(values.begin(), values.end(),
+                     [](const lost_value& a, const lost_value& b) { return a.table < b.table; });
+    return {};
+  }
+
   const storage::main_environment& main_;
   const std::filesystem::path& store_;
   const bool jobs_count_;
@@ -347,6 +366,9 @@ class repair {
     }
     for (const auto& queue : found_.queues) {
       if (auto repaired = queue::repair_queue(txn, tables, queue); !repaired) return repaired;
+    }
+    for (const auto& [table, key] : found_.values) {
+      if (auto gone = storage::give_up_host_value(txn, tables, table, key); !gone) return gone;
     }
     if (store_.restored) {
       storage::epoch_entry begun;

@@ -68,4 +68,13 @@ struct group_slot {
   group::group_state state;
 };
 
+/// A table of the host's.
+struct table_slot {
+  explicit table_slot(const storage::table_entry& entry) : id{entry.id}, name{entry.name} {}
+
+  const std::uint32_t id;
+  const std::string name;
+  std::atomic<bool> deleted{false};
+};
+
 }  // namespace levada

@@ -42,12 +42,17 @@ result<int> run(const repair_request& request) {
     out.write(fmt::format("queue '{}': {}\n", printable(lost.queue), counted(lost.count, "message")));
     messages += lost.count;
   }
+  for (const auto& lost : report->values) {
+    out.write(fmt::format("table '{}' key {}: {}\n", printable(lost.table),
+                          lost.key ? lost.key->text() : "unknown", printable(lost.why)));
+  }
   if (report->sound()) {
     out.write("no damage found\n");
   } else {
-    out.write(fmt::format("{} {} and {}: {} and {} lost\n", request.dry_run ? "would repair" : "repaired",
+    out.write(fmt::format("{} {} and {}: {}, {} and {} lost\n", request.dry_run ? "would repair" : "repaired",
                           counted(report->segments, "segment"), counted(report->rows, "row"),
-                          counted(offsets, "offset"), counted(messages, "message")));
+                          counted(offsets, "offset"), counted(messages, "message"),
+                          counted(report->values.size(), "value")));
   }
   auto written = out.finish(0);
   if (!written || *written != 0 || report->sound() || !request.dry_run) return written;

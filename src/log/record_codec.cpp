@@ -308,13 +308,13 @@ record::record(const record_view& view) {
   };
   for (const auto& h : view.headers()) headers_.push_back({std::string{h.name}, std::visit(own, h.value)});
   const properties_view p = view.properties();
-  properties_ = {std::string{p.content_type},
-                 std::string{p.message_id},
-                 std::string{p.correlation_id},
-                 std::string{p.reply_to},
-                 std::string{p.type},
-                 p.expiration,
-                 p.priority};
+  properties_.content_type = p.content_type;
+  properties_.message_id = p.message_id;
+  properties_.correlation_id = p.correlation_id;
+  properties_.reply_to = p.reply_to;
+  properties_.type = p.type;
+  properties_.expiration = p.expiration;
+  properties_.priority = p.priority;
 }
 
 std::string_view record_view::routing_key() const noexcept {

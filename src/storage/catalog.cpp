@@ -16,6 +16,7 @@
 #include "segment.capnp.h"
 #include "storage/chunked_value.hpp"
 #include "store.capnp.h"
+#include "table.capnp.h"
 
 namespace levada::storage {
 namespace {
@@ -29,7 +30,8 @@ enum class kind : std::uint32_t {
   binding = 4,
   segment = 5,
   saved_index = 6,
-  epoch = 7
+  epoch = 7,
+  table = 8
 };
 
 constexpr std::uint64_t key_of(kind k, std::uint32_t id) noexcept {
@@ -121,6 +123,10 @@ epoch_entry decode(std::uint32_t number, schema::Epoch::Reader r) {
   return e;
 }
 
+table_entry decode(std::uint32_t id, schema::Table::Reader r) {
+  return {id, copy(r.getName())};
+}
+
 /// Adds one stored value to `into`. Throws kj::Exception for what is no message.
 result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
   const auto id = static_cast<std::uint32_t>(value.key & std::numeric_limits<std::uint32_t>::max());
@@ -148,6 +154,9 @@ result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
       return {};
     case kind::epoch:
       into.epochs.push_back(decode(id, message.getRoot<schema::Epoch>()));
+      return {};
+    case kind::table:
+      into.tables.push_back(decode(id, message.getRoot<schema::Table>()));
       return {};
     case kind::saved_index:
       break;
@@ -297,6 +306,11 @@ result<void> put(write_transaction& txn, const main_tables& tables, const bindin
       });
 }
 
+result<void> put(write_transaction& txn, const main_tables& tables, const table_entry& entry) {
+  return store_message<schema::Table>(txn, tables, key_of(kind::table, entry.id),
+                                      [&](schema::Table::Builder b) { b.setName(text(entry.name)); });
+}
+
 result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry) {
   return store_message<schema::Segment>(txn, tables, key_of(kind::segment, entry.id),
                                         [&](schema::Segment::Builder b) {
@@ -352,6 +366,10 @@ result<void> erase_queue(write_transaction& txn, const main_tables& tables, std:
 
 result<void> erase_binding(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
   return erase_chunked(txn, tables.catalog, key_of(kind::binding, id));
+}
+
+result<void> erase_table(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::table, id));
 }
 
 }  // namespace levada::storage

@@ -89,6 +89,12 @@ struct binding_entry {
   std::string key;
 };
 
+/// A table of the host's.
+struct table_entry {
+  std::uint32_t id = 0;
+  std::string name;
+};
+
 struct segment_entry {
   /// Records of one partition, consecutive unless some have been given up.
   struct part {
@@ -132,6 +138,7 @@ struct catalog {
   std::vector<binding_entry> bindings;
   std::vector<segment_entry> segments;
   std::vector<epoch_entry> epochs;  ///< by number
+  std::vector<table_entry> tables;
 };
 
 /// Reads everything. `errc::damaged` for what cannot be decoded, `errc::unsupported_format` for a newer
@@ -151,6 +158,7 @@ struct catalog {
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const queue_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const binding_entry& entry);
 
+[[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const table_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const epoch_entry& entry);
 
@@ -158,5 +166,6 @@ struct catalog {
 [[nodiscard]] result<void> erase_segment(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_binding(write_transaction& txn, const main_tables& tables, std::uint32_t id);
+[[nodiscard]] result<void> erase_table(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 
 }  // namespace levada::storage

@@ -20,10 +20,9 @@ struct named_table {
   MDB_dbi main_tables::*table;
 };
 constexpr named_table table_names[] = {
-    {"journal", &main_tables::journal},
-    {"catalog", &main_tables::catalog},
-    {"offsets", &main_tables::offsets},
-    {"queues", &main_tables::queues},
+    {"journal", &main_tables::journal}, {"catalog", &main_tables::catalog},
+    {"offsets", &main_tables::offsets}, {"queues", &main_tables::queues},
+    {"host", &main_tables::host},
 };
 
 /// LMDB keeps table handles only when the transaction that opened them is committed.

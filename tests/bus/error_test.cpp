@@ -22,6 +22,7 @@ constexpr std::pair<errc, int> published[] = {
     {errc::record_too_large, 9},
     {errc::batch_too_large, 10},
     {errc::field_too_long, 11},
+    {errc::unknown_table, 12},
     {errc::store_in_use, 20},
     {errc::store_not_found, 21},
     {errc::not_a_store, 22},
@@ -52,6 +53,8 @@ constexpr std::pair<errc, int> published[] = {
     {errc::unknown_job, 57},
     {errc::resource_locked, 60},
     {errc::unknown_delivery, 61},
+    {errc::conflict, 70},
+    {errc::transaction_expired, 71},
 };
 
 TEST(Error, KeepsItsPublishedNumbers) {

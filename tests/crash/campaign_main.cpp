@@ -8,6 +8,7 @@
 #include <crash/arguments.hpp>
 #include <crash/kill_nine.hpp>
 #include <crash/power_cut.hpp>
+#include <crash/processing_kill.hpp>
 
 namespace {
 
@@ -23,6 +24,7 @@ constexpr const char* usage =
     "                                                     checkpoints-before-data]\n"
     "                                      [--keep DIR]\n"
     "       levada_crash_campaign kill9 [--kills N] [--seed N] [--planted FAULT]\n"
+    "       levada_crash_campaign processing [--kills N] [--seed N]\n"
     "Exits with 0 when nothing is violated. DIR/state-N/command says how to check a copy of a kept state "
     "once\n"
     "more.\n";
@@ -95,6 +97,21 @@ int kill_nine(arguments& given) {
   return summary.violations.empty() && summary.kills > 0 && summary.segments > 0 ? 0 : 1;
 }
 
+int processing(arguments& given) {
+  processing_options options;
+  options.kills = given.number("--kills", 200);
+  options.seed = given.number("--seed", options.seed);
+  given.end();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  const auto summary = run_processing_kills(options, [](const processing_summary& s) {
+    if ((s.kills + 1) % 20 != 0) return;
+    std::printf("%llu kills\n", static_cast<unsigned long long>(s.kills + 1));
+    std::fflush(stdout);
+  });
+  std::printf("%s", to_text(summary).c_str());
+  return summary.violations.empty() && summary.kills_with_progress > 0 && summary.records_in > 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -103,6 +120,7 @@ int main(int argc, char** argv) {
     const std::string command = given.positional("command");
     if (command == "powercut") return power_cut(given);
     if (command == "kill9") return kill_nine(given);
+    if (command == "processing") return processing(given);
     throw std::invalid_argument{"unknown command '" + command + "'"};
   } catch (const std::invalid_argument& e) {
     std::fprintf(stderr, "levada_crash_campaign: %s\n%s", e.what(), usage);

@@ -29,6 +29,8 @@ MDB_dbi table_of(const storage::main_environment& main, table which) {
       return main.tables().offsets;
     case table::catalog:
       return main.tables().catalog;
+    case table::host:
+      return main.tables().host;
   }
   throw std::logic_error{"no such table"};
 }
@@ -103,6 +105,8 @@ void fill_store(const fs::path& store, compression how) {
       ok(reader.commit({info.name, p.id}, p.end));
     }
   }
+  const auto accounts = ok(owner.declare_table("accounts"));
+  for (int i = 0; i < 40; ++i) ok(accounts.put(table_key{"account", i}, bytes(i % 10 == 0 ? 5000 : 50)));
   ok(owner.close());
 }
 
@@ -137,6 +141,10 @@ store_picture look_at(const fs::path& store) {
             p.committed->value();
     }
   }
+  for (const auto& name : ok(owner.tables())) {
+    for (auto& entry : ok(ok(owner.table(name)).scan({})))
+      picture.values[{name, entry.key.text()}] = std::move(entry.value);
+  }
   ok(owner.close());
   return picture;
 }
@@ -149,6 +157,9 @@ store_picture without(store_picture picture, const repair_report& report) {
     const auto end = records.lower_bound(lost.end.value());
     for (auto i = first; i != end; ++i) gone.push_back(i->second);
     records.erase(first, end);
+  }
+  for (const auto& lost : report.values) {
+    if (lost.key) picture.values.erase({lost.table, lost.key->text()});
   }
   for (auto& [queue, messages] : picture.messages) {
     std::erase_if(messages, [&gone](const std::string& m) {

@@ -26,6 +26,8 @@ struct store_picture {
   std::map<std::string, std::vector<std::string>> messages;
   /// By group, topic and partition.
   std::map<std::string, std::uint64_t> committed;
+  /// By table and key, as people see it.
+  std::map<std::pair<std::string, std::string>, std::string> values;
 };
 
 /// Options that seal whatever there is when they are told to maintain, into segments of their own and shared
@@ -33,7 +35,7 @@ struct store_picture {
 [[nodiscard]] bus_options sealing_options();
 
 /// Makes a store with sealed and unsealed records: of topics with segments of their own and shared ones, a
-/// compacted one, large records, an exchange with queues that have settled some, and a group.
+/// compacted one, large records, an exchange with queues that have settled some, a group, and a host's table.
 void fill_store(const std::filesystem::path& store, compression how);
 
 /// Reads everything; all of it must be readable.
@@ -49,7 +51,7 @@ void fill_store(const std::filesystem::path& store, compression how);
 [[nodiscard]] std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store);
 
 /// A table of the main file.
-enum class table { journal, queues, offsets, catalog };
+enum class table { journal, queues, offsets, catalog, host };
 /// Lets `change` alter the bytes of some values of a table where they stand in the file, behind LMDB's back.
 /// `choose(number of values)` names them by their place among the keys.
 void change_values(const std::filesystem::path& store, table which,

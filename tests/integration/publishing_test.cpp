@@ -44,8 +44,13 @@ TEST_F(Publishing, KeepsEverythingThatARecordCarries) {
       .header("raw", binary{std::byte{0}, std::byte{255}})
       .header("at", timestamp{std::chrono::microseconds{-1}})
       .header("text", std::string{"again"});
-  sent.properties({"application/json", "m-1", "c-1", "replies", "order.created",
-                   std::chrono::milliseconds{1500}, std::uint8_t{9}});
+  sent.content_type("application/json")
+      .message_id("m-1")
+      .correlation_id("c-1")
+      .reply_to("replies")
+      .type("order.created")
+      .expiration(std::chrono::milliseconds{1500})
+      .priority(9);
   ok(orders.publish(sent));
 
   auto reader = ok(the_bus().replay("orders"));
@@ -138,7 +143,7 @@ TEST_F(Publishing, RefusesFieldsBeyondTheirLimits) {
               fails_with(errc::field_too_long));
   EXPECT_THAT(orders.publish(record{"v"}.header("", true)), fails_with(errc::name_invalid));
   record with_long_property{"v"};
-  with_long_property.properties({.message_id = std::string(256, 'm')});
+  with_long_property.message_id(std::string(256, 'm'));
   const auto refused = orders.publish(with_long_property);
   ASSERT_THAT(refused, fails_with(errc::field_too_long));
   EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("message_id"));

@@ -28,6 +28,8 @@ std::string text_of(const repair_report& report) {
     text += fmt::format("{} {} [{}, {}): {}\n", r.where.topic, r.where.partition.value(), r.first.value(),
                         r.end.value(), r.why);
   }
+  for (const auto& v : report.values)
+    text += fmt::format("{} {}: {}\n", v.table, v.key ? v.key->text() : "?", v.why);
   for (const auto& m : report.messages) text += fmt::format("{}: {} messages\n", m.queue, m.count);
   return text + fmt::format("{} segments, {} rows\n", report.segments, report.rows);
 }
@@ -142,6 +144,7 @@ class Repairing : public ::testing::Test {
       EXPECT_GE(messages_after + lost_messages, messages_before);
     }
     EXPECT_EQ(after.committed, expected.committed);
+    EXPECT_EQ(after.values, expected.values);
     if (exact) {
       EXPECT_EQ(after.ends, whole_.ends);
     } else {
@@ -284,6 +287,17 @@ TEST_F(Repairing, CountsAQueuesLossesHighRatherThanLowWhereItsStateIsLostToo) {
     copy_original();
     spoil_queue(store(), 3, random());
     EXPECT_THAT(repair_and_look().messages, ::testing::Not(IsEmpty()));
+  }
+}
+
+TEST_F(Repairing, DropsTheValuesOfTablesThatCannotBeReadAndNoOthers) {
+  fill();
+  for (int round = 0; round < 6 && !HasFailure(); ++round) {
+    copy_original();
+    change_values(store(), table::host, some_of(random(), 5), spoil_a_byte(random()));
+    const auto lost = repair_and_look().values.size();
+    EXPECT_GE(lost, 1U);
+    EXPECT_LE(lost, 5U);
   }
 }
 

@@ -86,7 +86,13 @@ TEST(RecordCodec, WritesTheBytesOfEveryExtra) {
       .header("s", std::string{"hi"})
       .header("r", binary{std::byte{0}, std::byte{255}})
       .header("t", timestamp{1us});
-  r.properties({"ct", "mi", "ci", "rt", "ty", 258ms, std::uint8_t{9}});
+  r.content_type("ct")
+      .message_id("mi")
+      .correlation_id("ci")
+      .reply_to("rt")
+      .type("ty")
+      .expiration(258ms)
+      .priority(9);
   EXPECT_EQ(hex(as_bytes(extras_of(r, "a.b"))),
             "0803612e62"
             "01026374"
@@ -220,7 +226,13 @@ TEST(RecordCodec, FindsEachFieldAmongAllOthers) {
   r.header("twice", std::string{"first"})
       .header("raw", binary(300, std::byte{9}))
       .header("twice", std::int64_t{2});
-  r.properties({"ct", "mi", "ci", "rt", "ty", 5ms, std::uint8_t{0}});
+  r.content_type("ct")
+      .message_id("mi")
+      .correlation_id("ci")
+      .reply_to("rt")
+      .type("ty")
+      .expiration(5ms)
+      .priority(0);
   const std::string extras = extras_of(r, "key");
   const viewed_extras viewed{extras};
   const record_view& view = viewed.view();
@@ -254,7 +266,7 @@ TEST(RecordCodec, TellsAnAbsentFieldFromAZero) {
       viewed_extras { "" } -> routing_key(), "");
   EXPECT_TRUE(viewed_extras { "" } -> headers().empty());
   record r{"v"};
-  r.properties({.expiration = 0ms});
+  r.expiration(0ms);
   const std::string extras = extras_of(r);
   EXPECT_EQ(
       viewed_extras { extras } -> properties().expiration, 0ms);
@@ -265,7 +277,13 @@ TEST(RecordCodec, TellsAnAbsentFieldFromAZero) {
 TEST(RecordCodec, ReadsNothingBeyondExtrasThatAreCutShort) {
   record r{"value"};
   r.header("name", std::string{"text"}).header("raw", binary(5)).header("at", timestamp{1us});
-  r.properties({"ct", "mi", "ci", "rt", "ty", 5ms, std::uint8_t{7}});
+  r.content_type("ct")
+      .message_id("mi")
+      .correlation_id("ci")
+      .reply_to("rt")
+      .type("ty")
+      .expiration(5ms)
+      .priority(7);
   const std::string extras = extras_of(r, "key");
   for (std::size_t size = 0; size < extras.size(); ++size) {
     // In memory of its own, so that a sanitizer sees a read beyond it.
@@ -281,7 +299,7 @@ TEST(RecordCodec, ReadsNothingBeyondExtrasThatAreCutShort) {
 
 TEST(RecordCodec, StopsAtAFieldThatItDoesNotKnow) {
   record r{"v"};
-  r.properties({.type = "ty"});
+  r.type("ty");
   const std::string known = extras_of(r);
   const std::string later = known + std::string{"\x7f\x08\x01x", 4};
   EXPECT_EQ(
@@ -295,7 +313,7 @@ TEST(RecordCodec, StopsAtAFieldThatItDoesNotKnow) {
 TEST(RecordCodec, CopiesAViewIntoARecordOfItsOwn) {
   record r{"key", "value"};
   r.header("none", {}).header("raw", binary{std::byte{1}}).header("text", std::string{"t"});
-  r.properties({.content_type = "ct", .priority = std::uint8_t{3}});
+  r.content_type("ct").priority(3);
   const std::string extras = extras_of(r);
   const auto bytes = encoded(ok(source_of(r, extras)));
   const auto batch = batch_of(bytes);

@@ -349,7 +349,7 @@ TEST_F(Catalog, RefusesANewerFormatBeforeItUnderstandsAnythingElse) {
 TEST_F(Catalog, IsDamagedByAnEntryOfAnUnknownKind) {
   put_all();
   const auto store = messages().at(0);
-  for (const std::uint32_t kind : {8U, 9U, 0x8000'0000U, 0xffff'ffffU}) {
+  for (const std::uint32_t kind : {9U, 10U, 0x8000'0000U, 0xffff'ffffU}) {
     const std::uint64_t key = (std::uint64_t{kind} << 32) | 1;
     put_raw(key, store);
     EXPECT_THAT(stored(), fails_with(errc::damaged)) << kind;
