@@ -10,11 +10,15 @@
 ///
 /// What an `async_` call takes, it takes by value and in classes with constructors, as g++ 12 destroys
 /// aggregates and capturing lambdas twice that are written inside a `co_await` expression: give yours a name
-/// first, and move it in.
+/// first, and move it in. Options that own something have no constructor, so that plain calls read well: they
+/// are taken from named objects, and what would take them from a temporary one is deleted.
 
 #include <chrono>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -24,6 +28,7 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 
+#include <levada/bus.hpp>
 #include <levada/consumer.hpp>
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
@@ -64,6 +69,154 @@ class completion {
 };
 
 }  // namespace detail
+
+template <class T, class Token>
+auto bus::async_call(std::function<result<T>(bus&)> call, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<T>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, std::function<result<T>(bus&)> what) {
+        start_call<T>(self, std::move(what), detail::completion<T>{std::move(handler)});
+      },
+      token, impl_, std::move(call));
+}
+
+template <class Token>
+auto bus::async_publish(std::string exchange, std::string routing_key, record r, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<publish_receipt>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, const std::string& to, const std::string& key,
+         const record& what) {
+        start_publish(self, to, key, what, detail::completion<publish_receipt>{std::move(handler)});
+      },
+      token, impl_, std::move(exchange), std::move(routing_key), std::move(r));
+}
+
+template <class Token>
+auto bus::async_close(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_close(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
+}
+
+template <class Token>
+auto bus::async_declare_topic(std::string name, topic_options options, Token&& token) {
+  return async_call<levada::topic>(
+      [name = std::move(name), options](bus& b) { return b.declare_topic(name, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_topic(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_topic(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_set_retention(std::string name, retention_policy policy, Token&& token) {
+  return async_call<void>([name = std::move(name), policy](bus& b) { return b.set_retention(name, policy); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_set_compaction(std::string name, std::optional<compaction_policy> policy, Token&& token) {
+  return async_call<void>([name = std::move(name), policy](bus& b) { return b.set_compaction(name, policy); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_set_compression(std::string name, levada::compression how, Token&& token) {
+  return async_call<void>([name = std::move(name), how](bus& b) { return b.set_compression(name, how); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_records(topic_partition where, offset before, Token&& token) {
+  return async_call<void>(
+      [where = std::move(where), before](bus& b) { return b.delete_records(where, before); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_join(std::string group, std::vector<std::string> topics, const consumer_options& options,
+                     Token&& token) {
+  return async_call<consumer>([group = std::move(group), topics = std::move(topics),
+                               options](bus& b) { return b.join(group, topics, options); },
+                              std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_declare_exchange(std::string name, exchange_options options, Token&& token) {
+  return async_call<void>(
+      [name = std::move(name), options](bus& b) { return b.declare_exchange(name, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_declare_queue(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.declare_queue(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_declare_anonymous_queue(Token&& token) {
+  return async_call<anonymous_queue>([](bus& b) { return b.declare_anonymous_queue(); },
+                                     std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_queue(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_queue(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_bind(std::string exchange, std::string queue, std::string key, Token&& token) {
+  return async_call<void>([exchange = std::move(exchange), queue = std::move(queue),
+                           key = std::move(key)](bus& b) { return b.bind(exchange, queue, key); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_unbind(std::string exchange, std::string queue, std::string key, Token&& token) {
+  return async_call<void>([exchange = std::move(exchange), queue = std::move(queue),
+                           key = std::move(key)](bus& b) { return b.unbind(exchange, queue, key); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_consume(std::string queue, queue_consumer_options options, Token&& token) {
+  return async_call<queue_consumer>(
+      [queue = std::move(queue), options](bus& b) { return b.consume(queue, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_declare_table(std::string name, Token&& token) {
+  return async_call<levada::table>([name = std::move(name)](bus& b) { return b.declare_table(name); },
+                                   std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_table(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_table(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_sync(Token&& token) {
+  return async_call<void>([](bus& b) { return b.sync(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_maintain(Token&& token) {
+  return async_call<void>([](bus& b) { return b.maintain(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_backup(std::filesystem::path to, const backup_options& options, Token&& token) {
+  return async_call<backup_report>([to = std::move(to), options](bus& b) { return b.backup(to, options); },
+                                   std::forward<Token>(token));
+}
 
 template <class Token>
 auto topic::async_publish(record r, Token&& token) const {
@@ -117,6 +270,24 @@ auto consumer::async_commit(topic_partition where, offset next, Token&& token) {
         start_commit(self, std::pair{std::move(what), to}, detail::completion<void>{std::move(handler)});
       },
       token, impl_, std::move(where), next);
+}
+
+template <class Token>
+auto table::async_put(table_key key, std::string value, Token&& token) const {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<const impl>& self, const table_key& at, std::string what) {
+        start_put(self, at, std::move(what), detail::completion<void>{std::move(handler)});
+      },
+      token, impl_, std::move(key), std::move(value));
+}
+
+template <class Token>
+auto table::async_erase(table_key key, Token&& token) const {
+  return boost::asio::async_initiate<Token, void(result<bool>)>(
+      [](auto handler, const std::shared_ptr<const impl>& self, const table_key& at) {
+        start_erase(self, at, detail::completion<bool>{std::move(handler)});
+      },
+      token, impl_, std::move(key));
 }
 
 template <class Token>

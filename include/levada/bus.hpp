@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <levada/backup.hpp>
 #include <levada/consumer.hpp>
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
@@ -191,6 +193,62 @@ class LEVADA_EXPORT bus {
   /// is lost then, and it may be called again.
   result<void> maintain();
 
+  // Asynchronous twins of what is above, for any completion token of the signature `void(result<T>)` of their
+  // results; see <levada/async.hpp>, which defines them. `async_publish` is submitted as those of topics are.
+  // The others, which are rare, are made in a thread of the bus's, one after the other. Options that own
+  // something are taken from named objects alone: see <levada/async.hpp> for why.
+
+  template <class Token>
+  auto async_publish(std::string exchange, std::string routing_key, record r, Token&& token);
+  template <class Token>
+  auto async_declare_topic(std::string name, topic_options options, Token&& token);
+  template <class Token>
+  auto async_delete_topic(std::string name, Token&& token);
+  template <class Token>
+  auto async_set_retention(std::string name, retention_policy policy, Token&& token);
+  template <class Token>
+  auto async_set_compaction(std::string name, std::optional<compaction_policy> policy, Token&& token);
+  template <class Token>
+  auto async_set_compression(std::string name, levada::compression how, Token&& token);
+  template <class Token>
+  auto async_delete_records(topic_partition where, offset before, Token&& token);
+  template <class Token>
+  auto async_join(std::string group, std::vector<std::string> topics, const consumer_options& options,
+                  Token&& token);
+  template <class Token>
+  void async_join(std::string group, std::vector<std::string> topics, const consumer_options&& options,
+                  Token&& token) = delete;
+  template <class Token>
+  auto async_declare_exchange(std::string name, exchange_options options, Token&& token);
+  template <class Token>
+  auto async_declare_queue(std::string name, Token&& token);
+  template <class Token>
+  auto async_declare_anonymous_queue(Token&& token);
+  template <class Token>
+  auto async_delete_queue(std::string name, Token&& token);
+  template <class Token>
+  auto async_bind(std::string exchange, std::string queue, std::string key, Token&& token);
+  template <class Token>
+  auto async_unbind(std::string exchange, std::string queue, std::string key, Token&& token);
+  template <class Token>
+  auto async_consume(std::string queue, queue_consumer_options options, Token&& token);
+  template <class Token>
+  auto async_declare_table(std::string name, Token&& token);
+  template <class Token>
+  auto async_delete_table(std::string name, Token&& token);
+  template <class Token>
+  auto async_sync(Token&& token);
+  template <class Token>
+  auto async_maintain(Token&& token);
+  template <class Token>
+  auto async_backup(std::filesystem::path to, const backup_options& options, Token&& token);
+  template <class Token>
+  void async_backup(std::filesystem::path to, const backup_options&& options, Token&& token) = delete;
+  /// `close`, from anywhere, a handler in the bus's own thread included. Its own handler is the last that
+  /// runs there, and may destroy the bus.
+  template <class Token>
+  auto async_close(Token&& token);
+
   // Listings, as of the newest commit, sorted by name
 
   [[nodiscard]] result<std::vector<topic_info>> topics() const;
@@ -215,6 +273,16 @@ class LEVADA_EXPORT bus {
 
  private:
   class impl;
+  static void start_publish(const std::shared_ptr<impl>& self, std::string_view exchange,
+                            std::string_view routing_key, const record& r,
+                            detail::completion<publish_receipt> done);
+  static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
+  /// Has `call` made with a handle to this bus.
+  template <class T>
+  LEVADA_EXPORT static void start_call(const std::shared_ptr<impl>& self, std::function<result<T>(bus&)> call,
+                                       detail::completion<T> done);
+  template <class T, class Token>
+  auto async_call(std::function<result<T>(bus&)> call, Token&& token);
   explicit bus(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/table_key.hpp>
@@ -60,6 +61,11 @@ class LEVADA_EXPORT table {
   [[nodiscard]] result<void> put(const table_key& key, std::string_view value) const;
   /// Erases a value. Returns whether there was one.
   [[nodiscard]] result<bool> erase(const table_key& key) const;
+  /// The same without waiting, for `void(result<void>)` and `void(result<bool>)`. See <levada/async.hpp>.
+  template <class Token>
+  auto async_put(table_key key, std::string value, Token&& token) const;
+  template <class Token>
+  auto async_erase(table_key key, Token&& token) const;
   /// The entries of a range, in order, all as of one commit. Where the options cut it short, the next call
   /// goes on behind the last key (`key_range::after`, or `before` in reverse).
   [[nodiscard]] result<std::vector<table_entry>> scan(const key_range& range,
@@ -69,6 +75,10 @@ class LEVADA_EXPORT table {
   friend class bus;
   friend class transaction;
   struct impl;
+  static void start_put(const std::shared_ptr<const impl>& self, const table_key& key, std::string value,
+                        detail::completion<void> done);
+  static void start_erase(const std::shared_ptr<const impl>& self, const table_key& key,
+                          detail::completion<bool> done);
   explicit table(std::shared_ptr<const impl> self) noexcept;
   std::shared_ptr<const impl> impl_;
 };

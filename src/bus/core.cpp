@@ -42,6 +42,7 @@ core::~core() {
     if (checkpointer_) checkpointer_->abandon();
     courier_.abandon();
     own_.abandon();
+    calls_.abandon();
     // Closing LMDB here would clear the reader slots of the process that this one was forked from.
     if (store_)
       static_cast<void>(new storage::owned_store{std::move(*store_)});  // NOLINT: given up on purpose

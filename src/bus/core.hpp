@@ -84,6 +84,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
 
   /// Has an intent committed some time; it is told the outcome, also when the bus takes nothing more.
   void submit(std::string operation, std::unique_ptr<intent> i);
+  /// The thread in which calls are made that wait, for callers that do not.
+  [[nodiscard]] executor_thread& calls() noexcept { return calls_; }
   /// Where handlers run that ask for no executor of their own: the host's, or the bus's own thread.
   [[nodiscard]] boost::asio::any_io_executor executor();
   /// For what shall happen at a time.
@@ -92,6 +94,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   /// What becomes of what was submitted and has not been begun.
   enum class leftovers { commit, abort };
   result<void> close(leftovers what);
+  /// Closes in the thread for calls that wait, and answers before the bus's own thread ends.
+  void start_close(std::function<void(result<void>)> answer);
   /// Whether the calling thread is the bus's own.
   [[nodiscard]] bool inside_own_thread() const noexcept { return own_.inside(); }
 
@@ -203,6 +207,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
  private:
   friend class commit_scope;
 
+  /// `first` says whether it was this call that did it.
+  result<void> give_up(leftovers what, bool& first);
+  void end_threads() noexcept;
   [[nodiscard]] bool room_is_short() const noexcept;
   [[nodiscard]] result<void> wait_for_room();
   [[nodiscard]] result<void> load();
@@ -230,6 +237,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::atomic<std::uint32_t> epoch_{0};
   group_commit commits_;
   executor_thread own_;
+  executor_thread calls_;
 
   mutable std::shared_mutex names_;  // guards the maps below; changed by the committing thread alone
   std::map<std::string, std::shared_ptr<topic_slot>, std::less<>> topics_;

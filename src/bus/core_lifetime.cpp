@@ -286,12 +286,34 @@ result<void> core::note_deliveries() {
 }
 
 result<void> core::close(leftovers what) {
+  bool first = false;
+  auto given_up = give_up(what, first);
+  if (first) end_threads();
+  return given_up;
+}
+
+void core::start_close(std::function<void(result<void>)> answer) {
+  const auto closes = [self = shared_from_this(), answer] {
+    bool first = false;
+    answer(self->give_up(leftovers::commit, first));
+    if (first) self->end_threads();
+  };
+  if (!calls_.post(closes)) answer({});
+}
+
+void core::end_threads() noexcept {
+  calls_.end();  // first: it answers through the other
+  own_.end();
+}
+
+result<void> core::give_up(leftovers what, bool& first) {
   if (auto allowed = may_wait("close"); !allowed) return allowed;
   if (fork_guard_.forked()) {
     return error{errc::forked,
                  fmt::format("close: the bus of '{}' belongs to the parent process", store_name_)};
   }
   if (closed_.exchange(true)) return {};
+  first = true;
   maintenance_.stop();
   watch_.stop();
   if (checkpointer_) checkpointer_->stop();
@@ -342,9 +364,6 @@ result<void> core::close(leftovers what) {
   if (store_->lock && !failed_ && noted) store_->lock->note_clean(store_->main.env().last_transaction());
   if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
   store_.reset();
-  alone.unlock();
-  // Not with the lock held: handlers may be on their way to it.
-  own_.end();
   return noted;
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
 
 namespace levada {
 
@@ -24,7 +25,11 @@ executor_thread::~executor_thread() {
 
 asio::any_io_executor executor_thread::executor() {
   const std::lock_guard guard{mutex_};
-  if (!thread_.joinable() && !ended_) {
+  return ended_ ? asio::any_io_executor{asio::system_executor{}} : started();
+}
+
+asio::any_io_executor executor_thread::started() {
+  if (!thread_.joinable()) {
     thread_ = std::thread{[kept = state_] { kept->context.run(); }};
     id_ = thread_.get_id();
   }

@@ -127,6 +127,30 @@ TEST_F(Awaiting, IsSafeForSettling) {
   EXPECT_EQ(ok(worker.receive(at_once)), std::nullopt);
 }
 
+asio::awaitable<void> call_in_all_shapes(bus& of, std::string name) {
+  ok(co_await of.async_declare_topic(name, {.partitions = 2, .retention = {.records = 9}}, use_awaitable));
+  consumer_options how;
+  how.member_id = long_text("member");
+  auto member = ok(co_await of.async_join(long_text("group"), {name, name + "2"}, how, use_awaitable));
+  EXPECT_EQ(member.member_id(), long_text("member"));
+  ok(co_await of.async_declare_exchange(long_text("exchange"), {}, use_awaitable));
+  ok(co_await of.async_bind(long_text("exchange"), "work", long_text("key"), use_awaitable));
+  ok(co_await of.async_publish(long_text("exchange"), long_text("key"), record{long_text("x")},
+                               use_awaitable));
+  const auto accounts = ok(co_await of.async_declare_table(long_text("table"), use_awaitable));
+  ok(co_await accounts.async_put({long_text("key"), 7}, long_text("value"), use_awaitable));
+  ok(co_await accounts.async_erase({long_text("key"), 7}, use_awaitable));
+  ok(co_await of.async_delete_records({name, partition_id{0}}, offset{0}, use_awaitable));
+  ok(co_await of.async_close(use_awaitable));
+}
+
+TEST_F(Awaiting, IsSafeForTheBussOwnCalls) {
+  const std::string name = long_text("a topic");
+  ok(the_bus().declare_topic(name + "2"));
+  run([&] { return call_in_all_shapes(the_bus(), name); });
+  EXPECT_THAT(the_bus().topics(), fails_with(errc::closed));
+}
+
 asio::awaitable<void> commit_in_all_shapes(bus& of, topic to, table into) {
   auto t = ok(of.begin());
   ok(t.publish(to, record{long_text("x")}));
