@@ -131,6 +131,7 @@ int run(int argc, char** argv) {
     levada::bench::ask_durable_publish(suite);
     levada::bench::ask_grouped_publish(suite);
     levada::bench::ask_checkpointed_publish(suite);
+    levada::bench::ask_producer_publish(suite);
     levada::bench::ask_consume(suite);
     levada::bench::ask_replay(suite);
     levada::bench::ask_parallel_replay(suite);

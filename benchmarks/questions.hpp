@@ -13,6 +13,8 @@ void ask_durable_publish(suite& s);
 void ask_grouped_publish(suite& s);
 /// What is left of LMDB's rate where commits are not flushed, and checkpoints make them durable?
 void ask_checkpointed_publish(suite& s);
+/// What is left of the batch API's rate when a producer collects the records?
+void ask_producer_publish(suite& s);
 /// How fast does a consumer group read, beside a cursor over the same rows?
 void ask_consume(suite& s);
 /// How fast is a pass over a whole topic, beside a cursor over the same rows?

@@ -16,7 +16,8 @@ std::filesystem::path made(std::filesystem::path directory) {
   return directory;
 }
 
-/// Sealing is measured where it is asked for.
+}  // namespace
+
 bus_options unsealed(const decltype(bus_options::durability)& durability) {
   bus_options o;
   o.durability = durability;
@@ -24,8 +25,6 @@ bus_options unsealed(const decltype(bus_options::durability)& durability) {
   o.journal_bytes_seal = o.journal_bytes_max = std::numeric_limits<std::size_t>::max();
   return o;
 }
-
-}  // namespace
 
 std::string_view value_of(std::size_t i) noexcept {
   static const std::vector<std::string> values = [] {

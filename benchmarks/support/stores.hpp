@@ -21,6 +21,9 @@ inline constexpr std::size_t records_per_group = 8192;
 /// The value of the i-th record: 100 bytes, in turn from a set that fits the processor's caches.
 [[nodiscard]] std::string_view value_of(std::size_t i) noexcept;
 
+/// Options of a bus of which nothing is sealed: that is measured where it is asked for.
+[[nodiscard]] bus_options unsealed(const decltype(bus_options::durability)& durability);
+
 /// A levada store with one topic, and a raw journal beside it. Throws levada::exception or
 /// std::runtime_error.
 class stores {

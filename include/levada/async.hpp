@@ -32,6 +32,7 @@
 #include <levada/consumer.hpp>
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
+#include <levada/producer.hpp>
 #include <levada/queue.hpp>
 #include <levada/topic.hpp>
 #include <levada/transaction.hpp>
@@ -243,6 +244,42 @@ auto topic::async_publish(publish_batch batch, Token&& token) const {
         start_publish(self, std::move(what), detail::completion<batch_receipt>{std::move(handler)});
       },
       token, impl_, std::move(batch));
+}
+
+template <class Token>
+auto producer::async_send(record r, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<publish_receipt>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, const record& what) {
+        start_send(self, std::nullopt, what, detail::completion<publish_receipt>{std::move(handler)});
+      },
+      token, impl_, std::move(r));
+}
+
+template <class Token>
+auto producer::async_send(producer_sequence sequence, record r, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<publish_receipt>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, producer_sequence number, const record& what) {
+        start_send(self, number, what, detail::completion<publish_receipt>{std::move(handler)});
+      },
+      token, impl_, sequence, std::move(r));
+}
+
+template <class Token>
+auto producer::async_publish(publish_batch batch, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<batch_receipt>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, publish_batch what) {
+        start_publish(self, std::move(what), detail::completion<batch_receipt>{std::move(handler)});
+      },
+      token, impl_, std::move(batch));
+}
+
+template <class Token>
+auto producer::async_flush(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_flush(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
 }
 
 template <class Token>

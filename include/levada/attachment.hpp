@@ -90,9 +90,9 @@ class LEVADA_EXPORT attachment {
 };
 
 /// Examines a store, also while another process owns it: the pages of the main file, every row's checksum,
-/// the density of offsets, committed offsets within their logs, and that every queue entry has its record.
-/// Changes nothing. Fails only where examining is not possible at all, so with `store_in_use` in a process
-/// that has the store open itself; what it finds wrong is in the report.
+/// the density of offsets, committed offsets within their logs, what is known of producers, and that every
+/// queue entry has its record. Changes nothing. Fails only where examining is not possible at all, so with
+/// `store_in_use` in a process that has the store open itself; what it finds wrong is in the report.
 [[nodiscard]] LEVADA_EXPORT result<check_report> check_store(const std::filesystem::path& directory,
                                                              const attach_options& options = {});
 

@@ -18,6 +18,7 @@
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
 #include <levada/options.hpp>
+#include <levada/producer.hpp>
 #include <levada/publishing.hpp>
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
@@ -33,10 +34,10 @@ namespace levada {
 /// An event bus inside this process, kept in one directory. One process owns a store at a time; others may
 /// look in through `attachment`.
 ///
-/// Names of topics, exchanges, queues, groups and members are 1 to 255 bytes of UTF-8 without control
-/// characters; topics and exchanges share one space of names. Declaring what exists with the same options is
-/// no error and returns it; with other options it fails with `errc::inequivalent`. Declarations, like
-/// everything else, are durable on return.
+/// Names of topics, exchanges, queues, groups, members and producers are 1 to 255 bytes of UTF-8 without
+/// control characters; topics and exchanges share one space of names. Declaring what exists with the same
+/// options is no error and returns it; with other options it fails with `errc::inequivalent`. Declarations,
+/// like everything else, are durable on return.
 ///
 /// Move-only. All members may be called from any thread, except that moving and destroying must not overlap
 /// other calls. Every call fails with `errc::closed` after `close`, with `errc::forked` in a child process,
@@ -58,16 +59,17 @@ class LEVADA_EXPORT bus {
 
   bus(bus&&) noexcept;
   bus& operator=(bus&&) noexcept;
-  /// Closes, but what `async_` calls have submitted and no commit has begun with fails with
-  /// `errc::operation_aborted`.
+  /// Closes, but what `async_` calls and producers have submitted or collected, and no commit has begun with,
+  /// fails with `errc::operation_aborted`.
   ~bus();
 
-  /// Waits for the commits in flight and commits what has been submitted, wakes every waiting call (they fail
-  /// with `errc::closed`), removes anonymous queues, notes which messages were delivered, and gives the store
-  /// up. On return the handlers that were to run in the bus's own thread have run. Idempotent. Fails when
-  /// that last note could not be written; the store is given up all the same, and intact. In a forked child
-  /// it fails with `errc::forked` and does nothing, as does the destructor. In the bus's own thread it fails
-  /// with `errc::would_deadlock`, as it would wait for the handler that calls it.
+  /// Waits for the commits in flight, commits what has been submitted and what producers have collected,
+  /// wakes every waiting call (they fail with `errc::closed`), removes anonymous queues, notes which messages
+  /// were delivered, and gives the store up. On return the handlers that were to run in the bus's own thread
+  /// have run. Idempotent. Fails when that last note could not be written; the store is given up all the
+  /// same, and intact. In a forked child it fails with `errc::forked` and does nothing, as does the
+  /// destructor. In the bus's own thread it fails with `errc::would_deadlock`, as it would wait for the
+  /// handler that calls it.
   result<void> close();
   /// Where handlers run that ask for no executor of their own: `bus_options::executor`, or that of the bus's
   /// own thread, which is not to be used once the bus is gone.
@@ -78,7 +80,8 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<levada::topic> declare_topic(std::string_view name, const topic_options& options = {});
   /// The topic of that name. Exchanges' logs are not written this way: `unknown_topic`.
   [[nodiscard]] result<levada::topic> topic(std::string_view name) const;
-  /// Deletes a topic, its records and the offsets that groups have committed for it; its name is free at
+  /// Deletes a topic, its records, the offsets that groups have committed for it and what it knows of
+  /// idempotent producers; its name is free at
   /// once, its space once maintenance comes by. Publishing through its handles, polls of its consumers and
   /// replays fail with `unknown_topic` from then on; record batches stay good. Fails with `unknown_topic`,
   /// also for an exchange.
@@ -99,6 +102,12 @@ class LEVADA_EXPORT bus {
   result<void> delete_records(const topic_partition& where, offset before);
   /// `topic(name)->publish(r)`.
   [[nodiscard]] result<publish_receipt> publish(std::string_view topic, const record& r);
+
+  /// A producer to a topic. Where the options have an id this is a commit, which fences an earlier producer
+  /// of the same id and topic, in this process or before: what that has not had committed by then fails with
+  /// `errc::fenced`. Fails with `unknown_topic`, also for an exchange, `name_invalid` for the id, or
+  /// `invalid_argument`.
+  [[nodiscard]] result<producer> make_producer(std::string_view topic, const producer_options& options = {});
 
   // Consumer groups
 

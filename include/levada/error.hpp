@@ -87,6 +87,12 @@ enum class errc : int {
   would_block = 45,
   /// The call would wait for the thread that makes it.
   would_deadlock = 46,
+  /// An idempotent producer's record of this sequence, or of a later one, is stored already. Nothing was
+  /// stored; who has sent it again has what he wanted.
+  duplicate_sequence = 47,
+  /// An idempotent producer's record does not follow what was sent before: its sequence is not larger, or a
+  /// record before it could not be stored. It is not stored.
+  out_of_order_sequence = 48,
 
   /// The group has no committed offset for a partition, and its reset policy is `none`.
   no_committed_offset = 50,
@@ -94,7 +100,8 @@ enum class errc : int {
   offset_out_of_range = 51,
   /// The member does not own the partition.
   not_assigned = 52,
-  /// The member overstayed a rebalance and was removed from its group; join anew.
+  /// Somebody else has taken over: a member that overstayed a rebalance was removed from its group, or an
+  /// idempotent producer was made anew elsewhere.
   fenced = 53,
   /// Records that were to be read have been removed: by retention, or because their topic was told to.
   /// Reading goes on with what is still there.

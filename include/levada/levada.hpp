@@ -13,6 +13,8 @@
 #include <levada/inspect.hpp>
 #include <levada/job.hpp>
 #include <levada/options.hpp>
+#include <levada/partitioner.hpp>
+#include <levada/producer.hpp>
 #include <levada/publishing.hpp>
 #include <levada/queue.hpp>
 #include <levada/record.hpp>

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -27,6 +28,8 @@ namespace levada {
 class assignor;
 class clock;
 class error;
+class partitioner;
+class record;
 
 /// Who moves records from the journal into segments, and removes what retention gives up.
 enum class maintenance_mode : std::uint8_t {
@@ -162,6 +165,33 @@ struct topic_options {
   std::optional<compaction_policy> compaction = std::nullopt;
   /// Default: none. A topic that exists keeps what it has; see `bus::set_compression`.
   levada::compression compression = levada::compression::none;
+};
+
+/// How a producer collects records and sends them on. Of this only `id` reaches the disk.
+struct producer_options {
+  /// Makes the producer idempotent: under this name, 1 to 255 bytes as other names, the store remembers for
+  /// the topic which of its records are stored. Default: none, it is not.
+  std::string id = {};
+  /// How long a record waits for company before what has been collected is committed (Kafka's `linger.ms`),
+  /// by the clock of the bus. Default: 5 ms, as in Kafka 4. Not negative, at most a day; 0 collects nothing.
+  std::chrono::microseconds linger = std::chrono::milliseconds{5};
+  /// Bytes of encoded records at which these go at once (Kafka's `batch.size`, but of all partitions
+  /// together); one commit takes no more of this producer's, unless a single record is larger. Default:
+  /// 1 MiB. 1 to `batch_bytes_max`.
+  std::size_t batch_bytes = std::size_t{1} << 20;
+  /// Bytes of encoded records that are sent and not yet answered (Kafka's `buffer.memory`): it bounds the
+  /// memory that the producer takes, to about twice as much. A single larger record goes when nothing else
+  /// is there. Default: 32 MiB. At least 1.
+  std::size_t buffer_bytes_max = std::size_t{32} << 20;
+  /// Who chooses partitions; it must not serve another producer. Default: `key_partitioner`.
+  std::shared_ptr<levada::partitioner> partitioner = nullptr;
+  /// Called with each record in order, before its partition is chosen, in the thread that sends it: to add
+  /// headers, such as the context of a trace. Called by several threads at a time if these send. One that
+  /// throws fails the sending with `errc::invalid_argument`. Default: none.
+  std::vector<std::function<void(record&)>> interceptors = {};
+  /// Told of records sent by `send` and `try_send` that were not stored: why, and how many it were. Called in
+  /// `bus::get_executor`; may call the bus. Default: none; `producer::flush` tells in any case.
+  std::function<void(const error&, std::uint64_t records)> on_failure = nullptr;
 };
 
 /// How an exchange chooses queues by routing key (AMQP's exchange types).

@@ -93,6 +93,7 @@ class LEVADA_EXPORT publish_batch {
   void clear() noexcept;
 
  private:
+  friend class producer;
   friend class topic;
   class impl;
   explicit publish_batch(std::unique_ptr<impl> self) noexcept;

@@ -34,6 +34,9 @@ using partition_id = detail::strong<struct partition_id_tag, std::uint32_t>;
 /// (AMQP's delivery tag). The first delivery has tag 1.
 using delivery_tag = detail::strong<struct delivery_tag_tag, std::uint64_t>;
 
+/// The number that an idempotent producer gives a record (see `producer`): 1 for the first, and growing.
+using producer_sequence = detail::strong<struct producer_sequence_tag, std::uint64_t>;
+
 /// Wall-clock time in microseconds since 1970-01-01 00:00 UTC.
 using timestamp = std::chrono::sys_time<std::chrono::microseconds>;
 

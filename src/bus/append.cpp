@@ -20,6 +20,10 @@ error unknown_partition(const log::log_state& log, partition_id partition) {
                       partition.value(), log.partitions(), log.partitions() == 1 ? "" : "s")};
 }
 
+error topic_is_deleted(const log::log_state& log) {
+  return {errc::unknown_topic, fmt::format("topic '{}' has been deleted", log.name())};
+}
+
 void set_time(const core& owner, const log::log_state& log, log::record_source& source) {
   if (!log.create_time()) {
     source.time.reset();
@@ -29,9 +33,7 @@ void set_time(const core& owner, const log::log_state& log, log::record_source& 
 }
 
 result<void> append_intent::execute(commit_scope& scope) {
-  if (topic_.state.deleted()) {
-    return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", topic_.state.name())};
-  }
+  if (topic_.state.deleted()) return topic_is_deleted(topic_.state);
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     auto base = scope.append(topic_, *rows_[i]);
     if (!base) return base.error();

@@ -23,6 +23,7 @@ namespace levada {
 /// Fails with `record_too_large`.
 [[nodiscard]] result<void> check_record_size(std::string_view operation, std::size_t size, std::size_t limit);
 [[nodiscard]] error unknown_partition(const log::log_state& log, partition_id partition);
+[[nodiscard]] error topic_is_deleted(const log::log_state& log);
 /// Gives a record the time that it keeps, where its topic keeps such.
 void set_time(const core& owner, const log::log_state& log, log::record_source& source);
 

@@ -14,6 +14,7 @@
 #include "bus/listing.hpp"
 #include "bus/names.hpp"
 #include "bus/policies.hpp"
+#include "bus/producer_impl.hpp"
 #include "bus/queue_impl.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/retention.hpp"
@@ -244,6 +245,14 @@ result<publish_receipt> bus::publish(std::string_view topic_name, const record& 
   auto found = topic(topic_name);
   if (!found) return found.error();
   return found->publish(r);
+}
+
+result<producer> bus::make_producer(std::string_view topic_name, const producer_options& options) {
+  auto slot = impl_->topic_of(fmt::format("make producer to topic '{}'", topic_name), topic_name);
+  if (!slot) return slot.error();
+  auto made = producer::impl::make(impl_->owner, std::move(*slot), options);
+  if (!made) return made.error();
+  return producer{std::move(*made)};
 }
 
 // Consumer groups

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "group/offset_table.hpp"
+#include "log/producer_table.hpp"
 
 namespace levada {
 namespace {
@@ -212,6 +213,8 @@ class remove_topic final : public catalog_intent {
     const std::uint32_t id = topic_.state.id();
     auto offsets = scope.written(group::erase_offsets_of(scope.txn(), scope.tables(), id));
     if (!offsets) return offsets;
+    auto producers = scope.written(log::erase_producers_of(scope.txn(), scope.tables(), id));
+    if (!producers) return producers;
     ++scope.store().layout;
     return scope.written(storage::erase_log(scope.txn(), scope.tables(), id));
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "group/offset_table.hpp"
+#include "log/producer_table.hpp"
 #include "log/sealed_segment.hpp"
 #include "queue/queue_blocks.hpp"
 #include "storage/catalog.hpp"
@@ -50,6 +51,7 @@ class examination {
     next_id_ = catalog->store.next_id;
     if (auto done = examine_rows(*txn); !done) return done;
     examine_offsets(*txn, *catalog);
+    examine_producers(*txn);
     for (const auto& queue : catalog->queues) examine_queue(*txn, queue);
     for (const auto& table : catalog->tables) examine_table(*txn, table);
     return {};
@@ -281,6 +283,18 @@ class examination {
     for (const auto& value : *damaged) {
       const auto key = storage::key_of_host(value.key);
       found(fmt::format("{} key {}", name, key ? key->text() : "unknown"), value.why);
+    }
+  }
+
+  void examine_producers(const storage::transaction& txn) {
+    auto producers = log::read_producers(txn, main_.tables());
+    if (!producers) {
+      found("producers", producers.error().message());
+      return;
+    }
+    for (const auto& p : *producers) {
+      if (!logs_.contains(p.log))
+        found("producers", fmt::format("'{}' is one of log {}, which does not exist", p.id, p.log));
     }
   }
 

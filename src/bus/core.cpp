@@ -74,15 +74,22 @@ result<void> core::may_wait(std::string_view operation) const {
       fmt::format("{}: within a transaction's function, only the transaction may be used", operation)};
 }
 
-result<core::access> core::enter(std::string_view operation) const {
-  if (auto allowed = may_wait(operation); !allowed) return allowed.error();
+result<void> core::check_open(std::string_view operation) const {
+  if (auto allowed = may_wait(operation); !allowed) return allowed;
   if (fork_guard_.forked()) {
     return error{errc::forked,
                  fmt::format("{}: the bus of '{}' belongs to the parent process", operation, store_name_)};
   }
-  std::shared_lock lock{life_};
   if (closed_)
     return error{errc::closed, fmt::format("{}: the bus of '{}' is closed", operation, store_name_)};
+  return {};
+}
+
+result<core::access> core::enter(std::string_view operation) const {
+  // Not the lock in a forked child, where a thread that does not exist may hold it.
+  if (auto open = check_open(operation); !open) return open.error();
+  std::shared_lock lock{life_};
+  if (auto open = check_open(operation); !open) return open.error();
   return access{std::move(lock), store_->main};
 }
 
@@ -105,7 +112,7 @@ result<void> core::wait_for_room() {
   return {};
 }
 
-void core::submit(std::string operation, std::unique_ptr<intent> i) {
+void core::submit(std::string operation, std::unique_ptr<intent> i, group_commit::led_by who) {
   auto entered = enter(operation);
   if (entered && failed_) {
     entered = error{errc::failed, fmt::format("{}: an earlier commit to '{}' failed; open it anew", operation,
@@ -115,7 +122,26 @@ void core::submit(std::string operation, std::unique_ptr<intent> i) {
     i->finished(entered.error());
     return;
   }
-  courier_.submit(std::move(operation), std::move(i));
+  courier_.submit(std::move(operation), std::move(i), who);
+}
+
+void core::lead_some() {
+  if (const auto entered = enter("lead")) commits_.lead_some();
+}
+
+void core::add(const std::shared_ptr<collector>& who) {
+  const std::lock_guard guard{collectors_mutex_};
+  std::erase_if(collectors_, [](const auto& known) { return known.expired(); });
+  collectors_.push_back(who);
+}
+
+std::vector<std::shared_ptr<collector>> core::collectors() {
+  const std::lock_guard guard{collectors_mutex_};
+  std::vector<std::shared_ptr<collector>> all;
+  for (const auto& known : collectors_) {
+    if (auto there = known.lock()) all.push_back(std::move(there));
+  }
+  return all;
 }
 
 boost::asio::any_io_executor core::executor() {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "bus/checkpointer.hpp"
+#include "bus/collector.hpp"
 #include "bus/commit_scope.hpp"
 #include "bus/courier.hpp"
 #include "bus/executor_thread.hpp"
@@ -78,19 +79,26 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   };
   /// Fails with `would_deadlock` in a thread that is in the middle of a commit.
   [[nodiscard]] result<void> may_wait(std::string_view operation) const;
+  /// Fails as `enter` would now, which may be otherwise in a moment.
+  [[nodiscard]] result<void> check_open(std::string_view operation) const;
   /// Runs an intent to its end. Fails also with `failed`.
   [[nodiscard]] result<void> run(const access& entered, std::string_view operation, intent& i);
   [[nodiscard]] result<void> run(std::string_view operation, intent& i);
 
   /// Has an intent committed some time; it is told the outcome, also when the bus takes nothing more.
-  void submit(std::string operation, std::unique_ptr<intent> i);
   /// The thread in which calls are made that wait, for callers that do not.
   [[nodiscard]] executor_thread& calls() noexcept { return calls_; }
+  void submit(std::string operation, std::unique_ptr<intent> i,
+              group_commit::led_by who = group_commit::led_by::any);
+  /// `group_commit::lead_some`, while the bus is open.
+  void lead_some();
   /// Where handlers run that ask for no executor of their own: the host's, or the bus's own thread.
   [[nodiscard]] boost::asio::any_io_executor executor();
   /// For what shall happen at a time.
   [[nodiscard]] courier& errands() noexcept { return courier_; }
 
+  /// Has somebody told when the bus closes; he need not be there any more then.
+  void add(const std::shared_ptr<collector>& who);
   /// What becomes of what was submitted and has not been begun.
   enum class leftovers { commit, abort };
   result<void> close(leftovers what);
@@ -210,6 +218,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   /// `first` says whether it was this call that did it.
   result<void> give_up(leftovers what, bool& first);
   void end_threads() noexcept;
+  [[nodiscard]] std::vector<std::shared_ptr<collector>> collectors();
   [[nodiscard]] bool room_is_short() const noexcept;
   [[nodiscard]] result<void> wait_for_room();
   [[nodiscard]] result<void> load();
@@ -238,6 +247,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   group_commit commits_;
   executor_thread own_;
   executor_thread calls_;
+  std::mutex collectors_mutex_;
+  std::vector<std::weak_ptr<collector>> collectors_;
 
   mutable std::shared_mutex names_;  // guards the maps below; changed by the committing thread alone
   std::map<std::string, std::shared_ptr<topic_slot>, std::less<>> topics_;

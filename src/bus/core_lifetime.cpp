@@ -312,6 +312,10 @@ result<void> core::give_up(leftovers what, bool& first) {
     return error{errc::forked,
                  fmt::format("close: the bus of '{}' belongs to the parent process", store_name_)};
   }
+  if (what == leftovers::commit && !closed_) {
+    for (const auto& c : collectors()) c->hand_over();
+    courier_.wait_until_let_in();
+  }
   if (closed_.exchange(true)) return {};
   first = true;
   maintenance_.stop();
@@ -331,6 +335,11 @@ result<void> core::give_up(leftovers what, bool& first) {
   // Before it is noted what was delivered and not settled.
   for (const auto& i : commits_.take_back())
     i->finished(error{errc::operation_aborted, fmt::format("the bus of '{}' was destroyed", store_name_)});
+  const error why =
+      what == leftovers::commit
+          ? error{errc::closed, fmt::format("the bus of '{}' is closed", store_name_)}
+          : error{errc::operation_aborted, fmt::format("the bus of '{}' was destroyed", store_name_)};
+  for (const auto& c : collectors()) c->end(why);
   result<void> noted{};
   if (!failed_) {
     noted = note_deliveries();

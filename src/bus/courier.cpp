@@ -62,7 +62,7 @@ void courier::stop(const error& why) {
   for (auto& s : left) s.what->finished(with_operation(s.operation, why));
 }
 
-void courier::submit(std::string operation, std::unique_ptr<intent> i) {
+void courier::submit(std::string operation, std::unique_ptr<intent> i, group_commit::led_by who) {
   if (!worker_.start() && !worker_.stopping()) {
     i->finished(error{errc::out_of_resources, fmt::format("{}: there is no thread for it", operation)});
     return;
@@ -81,7 +81,7 @@ void courier::submit(std::string operation, std::unique_ptr<intent> i) {
     }
   }
   if (i) {
-    commits_.submit(std::make_unique<named_intent>(std::move(operation), std::move(i)));
+    commits_.submit(std::make_unique<named_intent>(std::move(operation), std::move(i)), who);
   } else {
     worker_.wake();
   }
@@ -154,9 +154,10 @@ void courier::silence(const bell& which) {
 void courier::ring_due() {
   for (;;) {
     std::function<void()> what;
+    const auto now = time_.steady();  // the host's, so not with a lock held
     {
       const std::lock_guard guard{mutex_};
-      if (bells_.empty() || bells_.begin()->first.first > time_.steady()) return;
+      if (bells_.empty() || bells_.begin()->first.first > now) return;
       what = std::move(bells_.begin()->second);
       bells_.erase(bells_.begin());
     }

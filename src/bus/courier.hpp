@@ -40,7 +40,8 @@ class courier {
 
   /// Has an intent committed some time; it is told the outcome. `operation` stands before the message of a
   /// failure.
-  void submit(std::string operation, std::unique_ptr<intent> i);
+  void submit(std::string operation, std::unique_ptr<intent> i,
+              group_commit::led_by who = group_commit::led_by::any);
   /// Has what `group_commit` was submitted led.
   void lead() noexcept { worker_.wake(); }
   /// Returns when everything submitted before has been let in: what comes then, comes behind it.

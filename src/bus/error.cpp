@@ -71,6 +71,10 @@ const char* sentence(errc e) noexcept {
       return "there is no room now";
     case errc::would_deadlock:
       return "the call would wait for its own thread";
+    case errc::duplicate_sequence:
+      return "the record is stored already";
+    case errc::out_of_order_sequence:
+      return "the record does not follow what was sent before";
     case errc::no_committed_offset:
       return "the group has no committed offset";
     case errc::offset_out_of_range:
@@ -86,7 +90,7 @@ const char* sentence(errc e) noexcept {
     case errc::unknown_job:
       return "no job has this name";
     case errc::fenced:
-      return "the member was removed from its group";
+      return "somebody else has taken over";
     case errc::resource_locked:
       return "the queue belongs to another handle";
     case errc::unknown_delivery:

@@ -25,6 +25,17 @@ std::vector<intent*> group_commit::collect() {
   return group;
 }
 
+std::shared_ptr<intent::waiting_place> group_commit::first_place() const {
+  const auto first = std::find_if(queue_.begin(), queue_.end(),
+                                  [](const intent* waiting) { return waiting->place_ != nullptr; });
+  return first == queue_.end() ? nullptr : (*first)->place_;
+}
+
+void group_commit::lead_on(intent::waiting_place& next) {
+  next.now = intent::waiting_place::state::leads;
+  next.now.notify_one();
+}
+
 bool group_commit::lead_group(std::unique_lock<std::mutex>& lock, const intent* leader) {
   using state = intent::waiting_place::state;
   wait_for_others(lock);
@@ -40,19 +51,15 @@ bool group_commit::lead_group(std::unique_lock<std::mutex>& lock, const intent* 
     queue_.pop_front();
     pending_bytes_ -= member->cost_;
   }
-  const auto first = std::find_if(queue_.begin(), queue_.end(),
-                                  [](const intent* waiting) { return waiting->place_ != nullptr; });
-  const auto next = first == queue_.end() ? nullptr : (*first)->place_;
-  const bool goes_on = next ? *first == leader : leader == nullptr && !queue_.empty();
+  const auto next = first_place();
+  const bool goes_on =
+      next ? leader != nullptr && next == leader->place_ : leader == nullptr && !queue_.empty();
   led_ = next || goes_on;
   const bool wanted = !led_ && !queue_.empty();
   room_.notify_all();
   lock.unlock();
 
-  if (next && !goes_on) {
-    next->now = state::leads;
-    next->now.notify_one();
-  }
+  if (next && !goes_on) lead_on(*next);
   if (wanted) leader_wanted_();
   for (intent* const member : group) {
     if (member == leader) {
@@ -103,13 +110,13 @@ result<void> group_commit::run(intent& i) {
   return std::move(i.outcome_);
 }
 
-void group_commit::submit(std::unique_ptr<intent> i) {
+void group_commit::submit(std::unique_ptr<intent> i, led_by who) {
   bool wanted = false;
   {
     const std::lock_guard guard{mutex_};
     push(*i);
     static_cast<void>(i.release());  // NOLINT: the queue owns it
-    wanted = !led_;
+    wanted = !led_ && who == led_by::any;
   }
   if (wanted) leader_wanted_();
 }
@@ -130,6 +137,23 @@ void group_commit::lead_all(std::unique_lock<std::mutex>& lock) {
 void group_commit::lead() {
   std::unique_lock lock{mutex_};
   lead_all(lock);
+}
+
+void group_commit::lead_some() {
+  {
+    std::unique_lock lock{mutex_};
+    if (led_ || queue_.empty()) return;
+    led_ = true;
+    if (!lead_group(lock, nullptr)) return;
+    // Who has come meanwhile and waits has seen that somebody leads.
+    if (const auto next = first_place()) {
+      lock.unlock();
+      lead_on(*next);
+      return;
+    }
+    led_ = false;
+  }
+  leader_wanted_();
 }
 
 void group_commit::make_room(std::size_t cost) {

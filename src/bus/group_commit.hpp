@@ -96,12 +96,18 @@ class group_commit {
   /// calling thread may have to lead. Intents of one thread keep their order.
   [[nodiscard]] result<void> run(intent& i);
 
+  /// Who sees to it that what is submitted is led, where nobody does by then.
+  enum class led_by : bool { any, caller };
   /// Queues an intent behind all others, and leaves it. Does not wait for room: whoever minds asks first.
-  void submit(std::unique_ptr<intent> i);
+  /// A caller who says that he leads calls `lead_some` next.
+  void submit(std::unique_ptr<intent> i, led_by who = led_by::any);
   /// Whether an intent of that cost would have to wait for room.
   [[nodiscard]] bool has_room(std::size_t cost) const;
   /// Leads what was submitted, as long as nobody else does.
   void lead();
+  /// Leads one group, if nobody else leads, and leaves the rest to others: for who waits for something that
+  /// he has submitted.
+  void lead_some();
   /// Returns when an intent of that cost would not have to wait; leads until then where nobody else does.
   void make_room(std::size_t cost);
   /// Whether there is something for `lead` to do.
@@ -126,6 +132,10 @@ class group_commit {
   /// which is null where the caller waits for nothing, is the first who does.
   [[nodiscard]] bool lead_group(std::unique_lock<std::mutex>& lock, const intent* leader);
   void lead_all(std::unique_lock<std::mutex>& lock);
+  /// Of the first who waits, if anybody does.
+  [[nodiscard]] std::shared_ptr<intent::waiting_place> first_place() const;
+  /// Leaves leading to who waits there.
+  static void lead_on(intent::waiting_place& next);
   /// One that is larger than the bound fits when nothing else waits.
   [[nodiscard]] bool fits(std::size_t cost) const noexcept {
     return pending_bytes_ == 0 || pending_bytes_ + cost <= pending_bytes_max_;

@@ -14,6 +14,7 @@
 #include "bus/segment_set.hpp"
 #include "group/offset_table.hpp"
 #include "log/journal_repair.hpp"
+#include "log/producer_table.hpp"
 #include "log/saved_index.hpp"
 #include "log/sealed_segment.hpp"
 #include "log/segment_repair.hpp"
@@ -134,6 +135,8 @@ class survey {
       if (group != catalog.groups.end())
         note_end(o.log, o.partition, o.next, fmt::format("group '{}'", group->name));
     }
+    // What they say is believed after a repair, too.
+    if (auto producers = log::read_producers(txn, main_.tables()); !producers) return producers.error();
     for (const auto& entry : catalog.queues) {
       const std::string who = fmt::format("queue '{}'", entry.name);
       auto walked =

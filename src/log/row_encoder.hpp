@@ -27,6 +27,15 @@ class row_encoder {
   /// Bytes of all rows.
   [[nodiscard]] std::size_t bytes() const noexcept { return buffer_.size(); }
   void clear() noexcept;
+  /// The same, to go on with another partition of the log.
+  void begin_anew(std::uint32_t partition) noexcept {
+    clear();
+    partition_ = partition;
+  }
+  /// Bytes of memory that it keeps, also when it is empty.
+  [[nodiscard]] std::size_t capacity() const noexcept {
+    return buffer_.capacity() + rows_.capacity() * sizeof(row);
+  }
 
   /// What is known only at the commit.
   struct stamp {

@@ -21,8 +21,8 @@ struct named_table {
 };
 constexpr named_table table_names[] = {
     {"journal", &main_tables::journal}, {"catalog", &main_tables::catalog},
-    {"offsets", &main_tables::offsets}, {"queues", &main_tables::queues},
-    {"host", &main_tables::host},
+    {"offsets", &main_tables::offsets}, {"producers", &main_tables::producers},
+    {"queues", &main_tables::queues},   {"host", &main_tables::host},
 };
 
 /// LMDB keeps table handles only when the transaction that opened them is committed.

@@ -13,11 +13,12 @@ namespace levada::storage {
 
 /// The tables of the main environment. docs/storage-format.md gives keys and values.
 struct main_tables {
-  MDB_dbi journal = 0;  ///< rows by sequence
-  MDB_dbi catalog = 0;  ///< what exists: chunked Cap'n Proto values by kind and id
-  MDB_dbi offsets = 0;  ///< committed offsets by group, log and partition
-  MDB_dbi queues = 0;   ///< blocks of references by queue and block number
-  MDB_dbi host = 0;     ///< pieces of the host's values by table and key
+  MDB_dbi journal = 0;    ///< rows by sequence
+  MDB_dbi catalog = 0;    ///< what exists: chunked Cap'n Proto values by kind and id
+  MDB_dbi offsets = 0;    ///< committed offsets by group, log and partition
+  MDB_dbi producers = 0;  ///< idempotent producers by log and id
+  MDB_dbi queues = 0;     ///< blocks of references by queue and block number
+  MDB_dbi host = 0;       ///< pieces of the host's values by table and key
 };
 
 /// The main environment with its tables open. Safe to share between threads.

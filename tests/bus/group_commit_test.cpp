@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -218,6 +219,7 @@ class SubmittedIntents : public GroupCommit {
     result<void> execute(commit_scope&) override { return {}; }
     void applied(commit_scope&) noexcept override {}
     void finished(result<void> outcome) noexcept override {
+      if (const auto then = std::exchange(test_.at_next_end_, nullptr)) then();
       const std::lock_guard guard{test_.mutex_};
       EXPECT_TRUE(test_.outcomes_.emplace(number_, std::move(outcome)).second) << number_;
     }
@@ -228,14 +230,16 @@ class SubmittedIntents : public GroupCommit {
     int number_;
     bool alone_;
   };
-  void submit(int number, std::size_t cost = 0, bool alone = false) {
-    commits_.submit(std::make_unique<submitted_intent>(*this, number, cost, alone));
+  void submit(int number, std::size_t cost = 0, bool alone = false,
+              group_commit::led_by who = group_commit::led_by::any) {
+    commits_.submit(std::make_unique<submitted_intent>(*this, number, cost, alone), who);
   }
   [[nodiscard]] std::size_t ended() {
     const std::lock_guard guard{mutex_};
     return outcomes_.size();
   }
 
+  std::function<void()> at_next_end_;
   std::atomic<int> gone_{0};
 };
 
@@ -251,6 +255,33 @@ TEST_F(SubmittedIntents, AreLedByWhoeverIsCalledAndTellTheirOutcome) {
   EXPECT_THAT(outcomes_.at(1), succeeds());
   EXPECT_THAT(outcomes_.at(7), fails_with(errc::invalid_argument));
   EXPECT_EQ(gone_, 2);
+}
+
+TEST_F(SubmittedIntents, AreLedByTheirMakerWhoLeavesTheRest) {
+  submit(1, 0, false, group_commit::led_by::caller);
+  EXPECT_EQ(wanted_, 0);
+  commits_.lead_some();
+  EXPECT_EQ(engine_.seen(), (groups{{1}}));
+  submit(2, 0, true, group_commit::led_by::caller);
+  submit(3, 0, false, group_commit::led_by::caller);
+  commits_.lead_some();
+  EXPECT_EQ(engine_.seen(), (groups{{1}, {2}}));
+  EXPECT_EQ(wanted_, 1) << "for the last one";
+  EXPECT_TRUE(commits_.wants_leader());
+  commits_.lead_some();
+  commits_.lead_some();
+  EXPECT_EQ(ended(), 3U);
+}
+
+TEST_F(SubmittedIntents, AreLeftToAThreadThatHasComeMeanwhile) {
+  // It saw that somebody led, and nobody would have told it that he had stopped.
+  submit(1, 0, true);
+  submit(2);
+  at_next_end_ = [this] { start(3); };
+  commits_.lead_some();
+  threads_.join();
+  EXPECT_EQ(engine_.seen(), (groups{{1}, {2, 3}}));
+  EXPECT_EQ(ended(), 3U);
 }
 
 TEST_F(SubmittedIntents, GoAlongWithAThreadThatWaits) {

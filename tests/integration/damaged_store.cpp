@@ -27,6 +27,8 @@ MDB_dbi table_of(const storage::main_environment& main, table which) {
       return main.tables().queues;
     case table::offsets:
       return main.tables().offsets;
+    case table::producers:
+      return main.tables().producers;
     case table::catalog:
       return main.tables().catalog;
     case table::host:
@@ -107,6 +109,7 @@ void fill_store(const fs::path& store, compression how) {
   }
   const auto accounts = ok(owner.declare_table("accounts"));
   for (int i = 0; i < 40; ++i) ok(accounts.put(table_key{"account", i}, bytes(i % 10 == 0 ? 5000 : 50)));
+  for (const char* const id : {"importer", "exporter"}) (void)ok(owner.make_producer("few", {.id = id}));
   ok(owner.close());
 }
 

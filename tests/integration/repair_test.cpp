@@ -393,11 +393,12 @@ TEST_F(Repairing, RefusesAMainFileWhosePagesDoNotHoldTogether) {
   EXPECT_EQ(after, before);
 }
 
-TEST_F(Repairing, RefusesADamagedCatalogueAndDamagedOffsetsOfGroups) {
+TEST_F(Repairing, RefusesADamagedCatalogueAndDamagedOffsetsOfGroupsAndSequencesOfProducers) {
   fill();
-  for (const table which : {table::catalog, table::offsets}) {
+  for (const table which : {table::catalog, table::offsets, table::producers}) {
     copy_original();
     change_values(store(), which, some_of(random(), 1), spoil_a_byte(random()));
+    EXPECT_THAT(ok(check_store(store())).problems, ::testing::SizeIs(1));
     EXPECT_THAT(repair_store(store(), {.dry_run = true}), fails_with(errc::damaged));
     const std::string before = read_file(store() / "main" / "data.mdb");
     EXPECT_THAT(repair_store(store()), fails_with(errc::damaged));

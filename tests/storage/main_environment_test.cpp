@@ -24,13 +24,13 @@ class MainEnvironment : public ::testing::Test {
 };
 
 std::set<MDB_dbi> handles(const main_tables& t) {
-  return {t.journal, t.catalog, t.offsets, t.queues};
+  return {t.journal, t.catalog, t.offsets, t.producers, t.queues};
 }
 
 TEST_F(MainEnvironment, KeepsItsTablesApart) {
   const auto main = ok(main_environment::create(directory(), options));
   const auto tables = handles(main.tables());
-  ASSERT_EQ(tables.size(), 4U);
+  ASSERT_EQ(tables.size(), 5U);
   auto txn = ok(storage::write_transaction::begin(main.env()));
   for (const MDB_dbi table : tables) {
     EXPECT_FALSE(ok(txn.get(table, as_bytes("k"))));
@@ -46,6 +46,7 @@ TEST_F(MainEnvironment, FindsEachTableAgainByItsName) {
     ok(txn.put(main.tables().journal, as_bytes("k"), as_bytes("journal")));
     ok(txn.put(main.tables().catalog, as_bytes("k"), as_bytes("catalog")));
     ok(txn.put(main.tables().offsets, as_bytes("k"), as_bytes("offsets")));
+    ok(txn.put(main.tables().producers, as_bytes("k"), as_bytes("producers")));
     ok(txn.put(main.tables().queues, as_bytes("k"), as_bytes("queues")));
     ASSERT_EQ(txn.commit(), 0);
   }
@@ -56,6 +57,7 @@ TEST_F(MainEnvironment, FindsEachTableAgainByItsName) {
     EXPECT_EQ(stored(main.tables().journal), hex(as_bytes("journal")));
     EXPECT_EQ(stored(main.tables().catalog), hex(as_bytes("catalog")));
     EXPECT_EQ(stored(main.tables().offsets), hex(as_bytes("offsets")));
+    EXPECT_EQ(stored(main.tables().producers), hex(as_bytes("producers")));
     EXPECT_EQ(stored(main.tables().queues), hex(as_bytes("queues")));
   }
 }

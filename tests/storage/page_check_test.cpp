@@ -95,11 +95,11 @@ TEST_F(PageCheck, AcceptsWhatAnyHistoryOfCommitsLeaves) {
   std::mt19937_64 random{seed};
   const auto main = open();
   const MDB_dbi tables[] = {main.tables().journal, main.tables().catalog, main.tables().offsets,
-                            main.tables().queues};
+                            main.tables().producers, main.tables().queues};
   for (int commit = 0; commit < 150; ++commit) {
     auto txn = ok(storage::write_transaction::begin(main.env()));
     for (std::uint64_t i = random() % 60; i > 0; --i) {
-      const MDB_dbi table = tables[random() % 4];
+      const MDB_dbi table = tables[random() % std::size(tables)];
       const std::uint64_t key = storage::big_endian(random() % 1500);
       if (random() % 2 == 0) {
         ok(txn.put(table, bytes_of(key), as_bytes(std::string(random() % 2000 + 1, 'x'))));
