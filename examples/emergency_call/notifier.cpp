@@ -48,8 +48,8 @@ void notifier::run() {
     board.wait_until_settled();
     alerts.commit().value();
     for (const auto& where : alerts.assignment()) {
-      if (const auto next = alerts.committed(where).value()) {
-        out_.tell(offset_committed{where.partition, *next});
+      if (const auto done = alerts.committed(where).value()) {
+        out_.tell(offset_committed{where.partition, done->next});
       }
     }
   }

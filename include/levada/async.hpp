@@ -301,12 +301,24 @@ auto consumer::async_commit(Token&& token) {
 }
 
 template <class Token>
-auto consumer::async_commit(topic_partition where, offset next, Token&& token) {
+auto consumer::async_commit(std::vector<offset_commit> offsets, Token&& token) {
   return boost::asio::async_initiate<Token, void(result<void>)>(
-      [](auto handler, const std::shared_ptr<impl>& self, topic_partition what, offset to) {
-        start_commit(self, std::pair{std::move(what), to}, detail::completion<void>{std::move(handler)});
+      [](auto handler, const std::shared_ptr<impl>& self, std::vector<offset_commit> what) {
+        start_commit(self, std::move(what), detail::completion<void>{std::move(handler)});
       },
-      token, impl_, std::move(where), next);
+      token, impl_, std::move(offsets));
+}
+
+template <class Token>
+auto consumer::async_commit(topic_partition where, offset next, std::string metadata, Token&& token) {
+  std::vector<offset_commit> one;
+  one.emplace_back(std::move(where), next, std::move(metadata));
+  return async_commit(std::move(one), std::forward<Token>(token));
+}
+
+template <class Token>
+auto consumer::async_commit(topic_partition where, offset next, Token&& token) {
+  return async_commit(std::move(where), next, std::string{}, std::forward<Token>(token));
 }
 
 template <class Token>

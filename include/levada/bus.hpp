@@ -24,6 +24,7 @@
 #include <levada/record.hpp>
 #include <levada/replay.hpp>
 #include <levada/space.hpp>
+#include <levada/subscription.hpp>
 #include <levada/table.hpp>
 #include <levada/topic.hpp>
 #include <levada/transaction.hpp>
@@ -113,9 +114,32 @@ class LEVADA_EXPORT bus {
 
   /// Joins a group, which is made if it is new, to read the given topics (or exchanges' logs). Fails with
   /// `unknown_topic`, `name_invalid`, `inequivalent` where the group's members use another assignor, or
-  /// `invalid_argument` for an empty list.
+  /// `invalid_argument` for an empty list, an option out of its range, or a member id that is taken.
   [[nodiscard]] result<consumer> join(std::string_view group, const std::vector<std::string>& topics,
                                       const consumer_options& options = {});
+  /// The same for all topics whose name the pattern matches: those that there are, and those that are
+  /// declared later; of topics that are deleted it takes no notice. Exchanges' logs are not among them.
+  [[nodiscard]] result<consumer> join(std::string_view group, const topic_pattern& topics,
+                                      const consumer_options& options = {});
+  /// Reads exactly these partitions, in the name of a group and without joining it (Kafka's `assign`):
+  /// nothing is ever taken away or added, and whoever wants the same gets it too. Its commits fail with
+  /// `group_in_use` while the group has members. Of `options`, what is about membership counts for nothing.
+  /// Fails with `unknown_topic`, `unknown_partition`, `name_invalid`, or `invalid_argument` for an empty list
+  /// or an option out of its range.
+  [[nodiscard]] result<consumer> assign(std::string_view group,
+                                        const std::vector<topic_partition>& partitions,
+                                        const consumer_options& options = {});
+  /// Forgets a group and what it has committed. Fails with `unknown_group`, and with `group_in_use` while it
+  /// has members. Consumers from `assign` go on reading, but their commits fail with `unknown_group`.
+  result<void> delete_group(std::string_view name);
+  /// Sets how far a group has read a topic (or an exchange's log), and returns what that changes, by
+  /// partition; with `dry_run`, which is the default, only the latter. An offset outside of a partition is
+  /// moved to the nearer end of it (as Kafka's tool does). Fails with `unknown_group`, `unknown_topic`,
+  /// `unknown_partition`, `group_in_use` while the group has members, or `invalid_argument` for a negative
+  /// duration.
+  [[nodiscard]] result<std::vector<offset_change>> reset_offsets(std::string_view group,
+                                                                 std::string_view topic,
+                                                                 const offset_reset_options& options);
 
   /// A pass over a topic or an exchange's log, outside of any group. Fails with `unknown_topic`,
   /// `unknown_partition`, `offset_out_of_range`, `overtaken` for an offset that has been removed, or

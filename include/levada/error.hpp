@@ -93,6 +93,8 @@ enum class errc : int {
   /// An idempotent producer's record does not follow what was sent before: its sequence is not larger, or a
   /// record before it could not be stored. It is not stored.
   out_of_order_sequence = 48,
+  /// The group has members, who alone may say how far it has read.
+  group_in_use = 49,
 
   /// The group has no committed offset for a partition, and its reset policy is `none`.
   no_committed_offset = 50,

@@ -54,6 +54,17 @@ struct group_info {
   std::vector<std::string> members;
   /// Partitions with a committed offset or an owner, sorted.
   std::vector<group_partition_info> partitions;
+  /// Records that members had polled and not committed when they were fenced: what may have been delivered
+  /// twice. Counted since the bus was opened; 0 through an attachment.
+  std::uint64_t possible_duplicates = 0;
+};
+
+/// What `bus::reset_offsets` has done, or would do, to one partition.
+struct offset_change {
+  topic_partition where;
+  /// What was committed; nothing where nothing was.
+  std::optional<offset> from;
+  offset to;
 };
 
 struct exchange_info {

@@ -17,12 +17,14 @@
 #include <levada/producer.hpp>
 #include <levada/publishing.hpp>
 #include <levada/queue.hpp>
+#include <levada/rebalancing.hpp>
 #include <levada/record.hpp>
 #include <levada/record_batch.hpp>
 #include <levada/repair.hpp>
 #include <levada/replay.hpp>
 #include <levada/routing.hpp>
 #include <levada/space.hpp>
+#include <levada/subscription.hpp>
 #include <levada/table.hpp>
 #include <levada/table_key.hpp>
 #include <levada/topic.hpp>

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -28,8 +29,10 @@ namespace levada {
 class assignor;
 class clock;
 class error;
+class new_assignment;
 class partitioner;
 class record;
+class revocation;
 
 /// Who moves records from the journal into segments, and removes what retention gives up.
 enum class maintenance_mode : std::uint8_t {
@@ -225,12 +228,18 @@ enum class offset_reset : std::uint8_t {
   latest,
   /// Nowhere: `poll` fails with `errc::no_committed_offset` until the application seeks.
   none,
+  /// At the first record that is not older than `consumer_options::reset_duration`, as of the assignment
+  /// (Kafka's `by_duration`, KIP-1106).
+  by_duration,
 };
 
 /// How a member of a consumer group reads.
 struct consumer_options {
   /// Default: latest, as Kafka's.
   offset_reset reset = offset_reset::latest;
+  /// How far back reading starts under `offset_reset::by_duration`. Default: 0, which is behind the newest
+  /// record. Not negative.
+  std::chrono::milliseconds reset_duration{0};
   /// Most records that one poll returns. Default: 10,000. At least 1.
   std::size_t poll_records_max = 10'000;
   /// Most bytes of encoded records that one poll returns; a single larger record is returned alone.
@@ -244,6 +253,25 @@ struct consumer_options {
   /// How long a member may hold partitions that a rebalance gave to another before it is fenced. It gives
   /// them up at its next `poll`. Default: 60 s.
   std::chrono::milliseconds rebalance_timeout = std::chrono::seconds{60};
+  /// How often positions are committed without being asked (Kafka's `enable.auto.commit`): what polls have
+  /// returned counts as done when the next poll is made. Committed by that poll when so much time has passed,
+  /// without waiting for it; with each handover, and when the member leaves. What was polled last may be read
+  /// again after a crash. Default: never. Not negative; 0 is at each poll.
+  std::optional<std::chrono::milliseconds> auto_commit = std::nullopt;
+
+  // Called within `poll`, or where `async_poll` looks: in the thread, or the executor, of that call; and
+  // within `close`. They may call the member, but neither poll nor destroy it: `poll` fails with
+  // `errc::would_deadlock`. They must not throw.
+
+  /// Partitions are to be given up; the member still owns them, and may commit how far it came. Where that
+  /// commit fails, the poll fails with its error, the member keeps the partitions, and the next poll calls
+  /// again. Default: nothing is done.
+  std::function<void(revocation&)> on_revoked = nullptr;
+  /// Partitions have come, and nothing has been read of them yet. Default: nothing is done.
+  std::function<void(new_assignment&)> on_assigned = nullptr;
+  /// Partitions are gone without having been given up: the member was fenced, their topic was deleted, or the
+  /// bus was closed before the member. Others may read them already. Default: nothing is done.
+  std::function<void(std::span<const topic_partition>)> on_lost = nullptr;
 };
 
 /// How a consumer of a queue takes deliveries.
@@ -259,6 +287,17 @@ struct from_latest {};
 /// Where reading begins: at the oldest record, behind the newest, at an offset, or in each partition at the
 /// first record at or after a time.
 using start_position = std::variant<from_earliest, from_latest, offset, timestamp>;
+
+/// How `bus::reset_offsets` sets the offsets of a group.
+struct offset_reset_options {
+  /// Each partition's new offset: its beginning, its end, an offset, that of the first record at or after a
+  /// time, or that of the first record not older than a duration. Default: the beginning.
+  std::variant<from_earliest, from_latest, offset, timestamp, std::chrono::milliseconds> to = from_earliest{};
+  /// Default: all partitions of the topic.
+  std::vector<partition_id> partitions = {};
+  /// Whether to tell what would be done, and do nothing. Default: yes.
+  bool dry_run = true;
+};
 
 /// No end: what is committed later is read as it comes.
 struct until_closed {};

@@ -11,6 +11,7 @@
 #include "bus/consumer_impl.hpp"
 #include "bus/core.hpp"
 #include "bus/find.hpp"
+#include "bus/group_tools.hpp"
 #include "bus/listing.hpp"
 #include "bus/names.hpp"
 #include "bus/policies.hpp"
@@ -259,27 +260,32 @@ result<producer> bus::make_producer(std::string_view topic_name, const producer_
 
 result<consumer> bus::join(std::string_view group, const std::vector<std::string>& topics,
                            const consumer_options& options) {
-  const std::string operation = fmt::format("join group '{}'", group);
-  if (auto checked = check_name("join group", "group", group); !checked) return checked.error();
-  if (!options.member_id.empty()) {
-    if (auto checked = check_name(operation, "member", options.member_id); !checked) return checked.error();
-  }
-  if (topics.empty()) return error{errc::invalid_argument, fmt::format("{}: no topics are given", operation)};
-  if (options.poll_records_max == 0 || options.poll_bytes_max == 0) {
-    return error{errc::invalid_argument,
-                 fmt::format("{}: poll_records_max and poll_bytes_max are at least 1", operation)};
-  }
-  std::vector<std::shared_ptr<topic_slot>> slots;
-  for (const auto& name : topics) {
-    auto slot = impl_->log_of(operation, name);
-    if (!slot) return slot.error();
-    if (std::find(slots.begin(), slots.end(), *slot) == slots.end()) slots.push_back(std::move(*slot));
-  }
-  auto found = declare_group(*impl_->owner, group);
-  if (!found) return found.error();
-  auto member = consumer::impl::join(impl_->owner, std::move(*found), std::move(slots), options);
+  auto member = consumer::impl::join(impl_->owner, group, topics, options);
   if (!member) return member.error();
   return consumer{std::move(*member)};
+}
+
+result<consumer> bus::join(std::string_view group, const topic_pattern& topics,
+                           const consumer_options& options) {
+  auto member = consumer::impl::join(impl_->owner, group, topics, options);
+  if (!member) return member.error();
+  return consumer{std::move(*member)};
+}
+
+result<consumer> bus::assign(std::string_view group, const std::vector<topic_partition>& partitions,
+                             const consumer_options& options) {
+  auto reader = consumer::impl::assign(impl_->owner, group, partitions, options);
+  if (!reader) return reader.error();
+  return consumer{std::move(*reader)};
+}
+
+result<void> bus::delete_group(std::string_view name) {
+  return levada::delete_group(*impl_->owner, name);
+}
+
+result<std::vector<offset_change>> bus::reset_offsets(std::string_view group, std::string_view topic,
+                                                      const offset_reset_options& options) {
+  return levada::reset_offsets(*impl_->owner, group, topic, options);
 }
 
 result<replay> bus::replay(std::string_view topic_name, const replay_options& options) const {
@@ -459,7 +465,14 @@ result<std::vector<topic_info>> bus::topics() const {
 result<std::vector<group_info>> bus::groups() const {
   auto all = impl_->list();
   if (!all) return all.error();
-  return all->groups(true);
+  auto infos = all->groups(true);
+  for (auto& info : infos) {
+    const auto group = impl_->owner->find_group(info.name);
+    if (!group) continue;
+    const std::lock_guard guard{group->mutex};
+    info.possible_duplicates = group->state.possible_duplicates();
+  }
+  return infos;
 }
 
 result<std::vector<exchange_info>> bus::exchanges() const {

@@ -124,6 +124,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::uint64_t topics_version() const noexcept {
     return topics_version_.load(std::memory_order_acquire);
   }
+  /// Who waits for topics or exchanges to be added.
+  [[nodiscard]] wake_list& topic_watchers() noexcept { return topic_watchers_; }
   /// Who waits for records of any topic.
   [[nodiscard]] wake_list& readers() noexcept { return readers_; }
   /// The oldest offset that is wanted of a partition; nothing where there is no such log.
@@ -185,6 +187,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   void remove_queue(std::uint32_t id);
   void remove_topic(std::uint32_t id);
   void remove_table(const std::string& name);
+  void remove_group(const std::string& name);
   void remove_binding(std::uint32_t id);
   /// Takes over what has been sealed; `files` as for `segment_set::add`.
   void add_sealed(const log::sealed_prefix& sealed,
@@ -260,6 +263,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::vector<storage::binding_entry> bindings_;
   std::atomic<std::uint64_t> topics_version_{0};
   wake_list readers_;
+  wake_list topic_watchers_;
 
   segment_set segments_;
   std::atomic<std::uint64_t> next_sequence_{1};

@@ -327,6 +327,7 @@ result<void> core::give_up(leftovers what, bool& first) {
     const std::shared_lock guard{names_};
     for (const auto& [name, topic] : topics_) topic->readers.signal();
     readers_.signal();
+    topic_watchers_.signal();
     for (const auto& [name, queue] : queues_) queue->waiting.signal();
     for (const auto& [name, group] : groups_) group->members.signal();
   }

@@ -84,13 +84,16 @@ result<std::uint32_t> core::take_id(commit_scope& scope) {
 }
 
 void core::add(const storage::log_entry& entry) {
-  const std::lock_guard guard{names_};
-  auto slot = std::make_shared<topic_slot>(entry);
-  // None of the rows before are its own: a pass over all logs finds them where the others have them.
-  slot->state.drop_rows_through(sealed());
-  topics_.emplace(entry.name, slot);
-  topics_by_id_.emplace(entry.id, std::move(slot));
-  ++topics_version_;
+  {
+    const std::lock_guard guard{names_};
+    auto slot = std::make_shared<topic_slot>(entry);
+    // None of the rows before are its own: a pass over all logs finds them where the others have them.
+    slot->state.drop_rows_through(sealed());
+    topics_.emplace(entry.name, slot);
+    topics_by_id_.emplace(entry.id, std::move(slot));
+    ++topics_version_;
+  }
+  topic_watchers_.signal();
 }
 
 void core::add(const storage::group_entry& entry) {
@@ -187,12 +190,28 @@ void core::remove_topic(std::uint32_t id) {
   }
   // Not under the lock of names, which others take while they hold a group's.
   for (const auto& group : groups) {
-    const std::lock_guard guard{group->mutex};
-    group->state.forget_topic(topic->state.name(), time().steady());
+    {
+      const std::lock_guard guard{group->mutex};
+      group->state.forget_topic(topic->state.name(), time().steady());
+    }
+    group->members.signal();
   }
   topic->readers.signal();
   readers_.signal();
   ask_for_sweep();
+}
+
+void core::remove_group(const std::string& name) {
+  std::shared_ptr<group_slot> group;
+  {
+    const std::lock_guard guard{names_};
+    const auto found = groups_.find(name);
+    if (found == groups_.end()) return;
+    group = std::move(found->second);
+    groups_.erase(found);
+  }
+  const std::lock_guard guard{group->mutex};
+  group->deleted = true;
 }
 
 void core::remove_binding(std::uint32_t id) {

@@ -75,6 +75,8 @@ const char* sentence(errc e) noexcept {
       return "the record is stored already";
     case errc::out_of_order_sequence:
       return "the record does not follow what was sent before";
+    case errc::group_in_use:
+      return "the group has members";
     case errc::no_committed_offset:
       return "the group has no committed offset";
     case errc::offset_out_of_range:

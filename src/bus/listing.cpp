@@ -72,7 +72,7 @@ std::vector<topic_info> listing::topics() const {
 std::vector<group_info> listing::groups(bool with_members) const {
   std::vector<group_info> all;
   for (const auto& group : catalog_.groups) {
-    group_info info{group.name, group.generation, {}, {}};
+    group_info info{group.name, group.generation, {}, {}, 0};
     std::map<topic_partition, group_partition_info> partitions;
     const auto entry = [&](std::uint32_t log_id, std::uint32_t partition) -> group_partition_info* {
       const auto* const log = find_log(log_id);

@@ -66,7 +66,7 @@ class log_readers {
 
  private:
   std::vector<storage::stored_job> jobs_;
-  std::vector<group::committed_offset> offsets_;
+  std::vector<group::offset_row> offsets_;
   std::vector<storage::group_entry> groups_;
   std::vector<storage::epoch_entry> epochs_;
 };

@@ -6,27 +6,44 @@
 
 namespace levada {
 
-result<void> offset_intent::execute(commit_scope& scope) {
-  {
-    const std::lock_guard guard{group_->mutex};
-    if (!group_->state.has(member_)) {
-      return error{errc::fenced, fmt::format("member '{}' was removed from the group", member_)};
-    }
-    for (const offset_entry& e : entries_) {
-      if (!scope.owner().find_topic(e.log)) {
-        return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", e.where.topic)};
-      }
-      if (group_->state.owns(member_, e.where)) continue;
-      return error{errc::not_assigned, fmt::format("topic '{}' partition {} is not assigned to member '{}'",
-                                                   e.where.topic, e.where.partition.value(), member_)};
-    }
+result<void> check_offsets(core& owner, const group_slot& group, const member_identity& member,
+                           const std::vector<offset_entry>& entries) {
+  if (group.deleted) return error{errc::unknown_group, fmt::format("group '{}' is deleted", group.name)};
+  if (member.id.empty() && !group.state.empty()) {
+    return error{errc::group_in_use,
+                 fmt::format("group '{}' has members, who alone commit its offsets", group.name)};
   }
-  for (const offset_entry& e : entries_) {
-    auto stored = scope.written(group::write_offset(
-        scope.txn(), scope.tables(), {group_->id, e.log, e.where.partition.value(), e.next, scope.now()}));
+  if (!member.id.empty() && !member.is_in(group.state)) {
+    return error{errc::fenced, fmt::format("member '{}' was removed from the group", member.id)};
+  }
+  for (const offset_entry& e : entries) {
+    if (!owner.find_topic(e.log)) {
+      return error{errc::unknown_topic, fmt::format("topic '{}' has been deleted", e.where.topic)};
+    }
+    if (member.id.empty() || group.state.owns(member.id, e.where)) continue;
+    return error{errc::not_assigned, fmt::format("topic '{}' partition {} is not assigned to member '{}'",
+                                                 e.where.topic, e.where.partition.value(), member.id)};
+  }
+  return {};
+}
+
+result<void> write_offsets(commit_scope& scope, const group_slot& group,
+                           const std::vector<offset_entry>& entries) {
+  for (const offset_entry& e : entries) {
+    auto stored = scope.written(
+        group::write_offset(scope.txn(), scope.tables(),
+                            {group.id, e.log, e.where.partition.value(), e.next, scope.now(), e.metadata}));
     if (!stored) return stored;
   }
   return {};
+}
+
+result<void> offset_intent::execute(commit_scope& scope) {
+  {
+    const std::lock_guard guard{group_->mutex};
+    if (auto may = check_offsets(scope.owner(), *group_, member_, entries_); !may) return may;
+  }
+  return write_offsets(scope, *group_, entries_);
 }
 
 }  // namespace levada

@@ -64,8 +64,9 @@ struct group_slot {
   const std::string name;
   wake_list members;
 
-  std::mutex mutex;  // guards `state`
+  std::mutex mutex;  // guards what follows
   group::group_state state;
+  bool deleted = false;
 };
 
 /// A table of the host's.

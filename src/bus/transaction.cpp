@@ -432,7 +432,7 @@ result<void> transaction::send_offsets(consumer& of) {
 }
 result<void> transaction::send_offsets(consumer& of, const topic_partition& where, offset next) {
   return impl_->add("send offsets", [&] {
-    return consumer::impl::make_part(of.impl_, std::pair{where, next});
+    return consumer::impl::make_part(of.impl_, std::vector{offset_commit{where, next}});
   });
 }
 

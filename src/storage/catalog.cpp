@@ -360,6 +360,10 @@ result<void> erase_segment(write_transaction& txn, const main_tables& tables, st
   return erase_chunked(txn, tables.catalog, key_of(kind::segment, id));
 }
 
+result<void> erase_group(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::group, id));
+}
+
 result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
   return erase_chunked(txn, tables.catalog, key_of(kind::queue, id));
 }

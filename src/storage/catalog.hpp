@@ -164,6 +164,7 @@ struct catalog {
 
 [[nodiscard]] result<void> erase_log(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_segment(write_transaction& txn, const main_tables& tables, std::uint32_t id);
+[[nodiscard]] result<void> erase_group(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_binding(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_table(write_transaction& txn, const main_tables& tables, std::uint32_t id);

@@ -45,6 +45,7 @@ constexpr std::pair<errc, int> published[] = {
     {errc::would_deadlock, 46},
     {errc::duplicate_sequence, 47},
     {errc::out_of_order_sequence, 48},
+    {errc::group_in_use, 49},
     {errc::no_committed_offset, 50},
     {errc::offset_out_of_range, 51},
     {errc::not_assigned, 52},

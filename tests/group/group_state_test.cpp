@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,75 +48,86 @@ class odd_assignor final : public assignor {
 class GroupState : public ::testing::Test {
  protected:
   void join(const std::string& member, time rebalance_timeout = 60s,
-            std::shared_ptr<const assignor> by = std::make_shared<odd_assignor>()) {
-    EXPECT_TRUE(state_.join(member, {"t"}, rebalance_timeout, {{"t", 4}}, std::move(by), now_));
+            std::shared_ptr<const assignor> by = std::make_shared<odd_assignor>(),
+            group_state::held_records held = nullptr) {
+    EXPECT_TRUE(state_.join(member, {"t"}, rebalance_timeout, {{"t", 4}}, std::move(by), now_, held));
   }
   void leave(const std::string& member) { state_.leave(member, now_); }
-  group_state::sync_result sync(const std::string& member) { return state_.sync(member, now_); }
+  /// What a member gives up when it is asked to.
+  std::vector<std::uint32_t> give_up(const std::string& member) {
+    const auto owed = state_.owed_by(member);
+    state_.give_up(member, owed, now_);
+    return numbers(owed);
+  }
+  void fence() { state_.fence_overdue(now_); }
+  [[nodiscard]] static std::vector<std::uint32_t> numbers(const group_state::partitions& all) {
+    std::vector<std::uint32_t> of;
+    for (const auto& where : all) of.push_back(where.partition.value());
+    return of;
+  }
   [[nodiscard]] std::vector<std::uint32_t> owned_by(const std::string& member) const {
-    std::vector<std::uint32_t> all;
-    for (const auto& m : state_.members()) {
-      if (m.id != member) continue;
-      for (const auto& where : m.owned) all.push_back(where.partition.value());
-    }
-    return all;
+    return numbers(state_.owned_by(member));
   }
 
   group_state state_;
   time now_ = 1h;
 };
 
-TEST_F(GroupState, GivesTheFirstMemberEverythingAtItsFirstSync) {
+TEST_F(GroupState, GivesTheFirstMemberEverythingAtOnce) {
   join("a");
   EXPECT_TRUE(state_.has("a"));
-  EXPECT_TRUE(state_.pending("a"));
-  EXPECT_FALSE(state_.owns("a", at("t", 0)));
-  const auto changes = sync("a");
-  EXPECT_TRUE(changes.member);
-  EXPECT_THAT(changes.revoked, IsEmpty());
-  EXPECT_THAT(changes.acquired, ElementsAre(at("t", 0), at("t", 1), at("t", 2), at("t", 3)));
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1, 2, 3));
   EXPECT_TRUE(state_.owns("a", at("t", 3)));
-  EXPECT_FALSE(state_.pending("a"));
-  const auto again = sync("a");
-  EXPECT_TRUE(again.member);
-  EXPECT_THAT(again.revoked, IsEmpty());
-  EXPECT_THAT(again.acquired, IsEmpty());
+  EXPECT_THAT(state_.owed_by("a"), IsEmpty());
 }
 
-TEST_F(GroupState, HandsPartitionsOverOnlyWhenTheirOwnerGaveThemUp) {
+TEST_F(GroupState, HandsPartitionsOverInTheStepInWhichTheirOwnerGivesThemUp) {
   join("a");
-  sync("a");
   join("b");
-  EXPECT_FALSE(state_.pending("b")) << "what it shall have belongs to another still";
-  EXPECT_THAT(sync("b").acquired, IsEmpty());
-  EXPECT_TRUE(state_.pending("a"));
-  EXPECT_THAT(sync("a").revoked, ElementsAre(at("t", 2), at("t", 3)));
+  EXPECT_THAT(owned_by("b"), IsEmpty()) << "what it shall have belongs to another still";
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(give_up("a"), ElementsAre(2, 3));
   EXPECT_FALSE(state_.owns("a", at("t", 2)));
-  EXPECT_TRUE(state_.pending("b"));
-  EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 2), at("t", 3)));
   EXPECT_THAT(owned_by("a"), ElementsAre(0, 1));
+  EXPECT_THAT(owned_by("b"), ElementsAre(2, 3));
+  EXPECT_THAT(give_up("a"), IsEmpty());
+}
+
+TEST_F(GroupState, GivesBackWhatAMemberShallOwnAgainByThen) {
+  join("a");
+  join("b");
+  const auto owed = state_.owed_by("a");
+  leave("b");
+  state_.give_up("a", owed, now_);
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1, 2, 3));
+}
+
+TEST_F(GroupState, TakesNothingFromOthersThatAMemberGivesUpTooLate) {
+  join("a");
+  join("b");
+  const auto owed = state_.owed_by("a");
+  state_.give_up("a", owed, now_);
+  state_.give_up("a", owed, now_);
+  state_.give_up("nobody", owed, now_);
   EXPECT_THAT(owned_by("b"), ElementsAre(2, 3));
 }
 
 TEST_F(GroupState, HandsEverythingOverAfterAllGaveUpEverythingWithAnEagerAssignor) {
   ASSERT_FALSE(range_assignor()->cooperative());
   join("a", 60s, range_assignor());
-  sync("a");
   join("b", 60s, range_assignor());
-  EXPECT_THAT(sync("b").acquired, IsEmpty());
-  const auto first = sync("a");
-  EXPECT_THAT(first.revoked, ElementsAre(at("t", 0), at("t", 1), at("t", 2), at("t", 3)));
-  EXPECT_THAT(first.acquired, ElementsAre(at("t", 0), at("t", 1)));
-  sync("b");
+  EXPECT_THAT(owned_by("b"), IsEmpty());
+  EXPECT_THAT(give_up("a"), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1));
+  EXPECT_THAT(owned_by("b"), ElementsAre(2, 3));
   join("c", 60s, range_assignor());
-  EXPECT_THAT(sync("a").revoked, ElementsAre(at("t", 0), at("t", 1)));
-  EXPECT_THAT(sync("a").acquired, IsEmpty()) << "b has given up nothing yet";
-  EXPECT_FALSE(state_.pending("c"));
-  EXPECT_THAT(sync("b").revoked, ElementsAre(at("t", 2), at("t", 3)));
-  EXPECT_TRUE(state_.pending("a"));
-  EXPECT_THAT(sync("a").acquired, ElementsAre(at("t", 0), at("t", 1)));
-  EXPECT_THAT(sync("c").acquired, ElementsAre(at("t", 3)));
+  EXPECT_THAT(give_up("a"), ElementsAre(0, 1));
+  EXPECT_THAT(owned_by("a"), IsEmpty()) << "b has given up nothing yet";
+  EXPECT_THAT(owned_by("c"), IsEmpty());
+  EXPECT_THAT(give_up("b"), ElementsAre(2, 3));
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1));
   EXPECT_THAT(owned_by("b"), ElementsAre(2));
+  EXPECT_THAT(owned_by("c"), ElementsAre(3));
 }
 
 TEST_F(GroupState, RefusesAMemberWithAnotherAssignor) {
@@ -132,95 +144,127 @@ TEST_F(GroupState, RefusesAMemberWithWhomTheAssignorBreaksItsRule) {
   const auto odd = std::make_shared<odd_assignor>();
   odd->members_max = 1;
   EXPECT_TRUE(state_.join("a", {"t"}, 60s, {{"t", 4}}, odd, now_));
-  sync("a");
   const auto refused = state_.join("b", {"t"}, 60s, {{"t", 4}}, odd, now_);
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error() == errc::invalid_argument);
   EXPECT_FALSE(state_.has("b"));
-  EXPECT_FALSE(state_.pending("a")) << "nothing has changed";
-  EXPECT_TRUE(sync("a").broken);
+  EXPECT_THAT(owned_by("a"), ElementsAre(0, 1, 2, 3)) << "nothing has changed";
+  EXPECT_THAT(state_.owed_by("a"), IsEmpty());
+  EXPECT_TRUE(state_.broken());
+}
+
+TEST_F(GroupState, RefusesASecondMemberOfTheSameId) {
+  join("a");
+  const auto refused = state_.join("a", {"t"}, 60s, {{"t", 4}}, std::make_shared<odd_assignor>(), now_);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error() == errc::invalid_argument);
+}
+
+TEST_F(GroupState, TellsAMemberFromTheNextOneOfItsId) {
+  const auto first = std::make_shared<std::atomic<std::uint64_t>>(0);
+  const auto second = std::make_shared<std::atomic<std::uint64_t>>(0);
+  join("a", 60s, std::make_shared<odd_assignor>(), first);
+  EXPECT_TRUE(state_.has("a", first));
+  leave("a");
+  join("a", 60s, std::make_shared<odd_assignor>(), second);
+  EXPECT_FALSE(state_.has("a", first));
+  EXPECT_TRUE(state_.has("a", second));
 }
 
 TEST_F(GroupState, TellsMembersWhenTheAssignorBreaksItsRuleAsOneLeaves) {
   const auto odd = std::make_shared<odd_assignor>();
   for (const char* const member : {"a", "b"})
     EXPECT_TRUE(state_.join(member, {"t"}, 60s, {{"t", 4}}, odd, now_));
-  sync("a");
-  sync("b");
+  give_up("a");
   odd->members_min = 2;
   leave("b");
-  const auto told = sync("a");
-  ASSERT_FALSE(told.broken);
-  EXPECT_TRUE(told.broken.error() == errc::invalid_argument);
+  ASSERT_FALSE(state_.broken());
+  EXPECT_TRUE(state_.broken().error() == errc::invalid_argument);
   EXPECT_THAT(owned_by("a"), ElementsAre(0, 1)) << "targets are as they were";
   odd->members_min = 0;
   EXPECT_TRUE(state_.join("c", {"t"}, 60s, {{"t", 4}}, odd, now_));
-  EXPECT_TRUE(sync("a").broken);
+  EXPECT_TRUE(state_.broken());
 }
 
-TEST_F(GroupState, FreesWhatALeavingMemberOwnedAtOnce) {
+TEST_F(GroupState, GivesWhatALeavingMemberOwnedToOthersAtOnce) {
   join("a");
-  sync("a");
   join("b");
   leave("a");
   EXPECT_FALSE(state_.has("a"));
   EXPECT_FALSE(state_.owns("a", at("t", 0)));
-  EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 0), at("t", 1), at("t", 2), at("t", 3)));
+  EXPECT_THAT(owned_by("b"), ElementsAre(0, 1, 2, 3));
 }
 
 TEST_F(GroupState, FencesAMemberThatHoldsOnForTheWholeTimeOut) {
   join("a", 10s);
-  sync("a");
   join("b");
   EXPECT_EQ(state_.next_deadline(), now_ + 10s);
   now_ += 10s - 1ns;
-  EXPECT_THAT(sync("b").acquired, IsEmpty());
+  fence();
   EXPECT_TRUE(state_.has("a"));
   now_ += 1ns;
-  EXPECT_THAT(sync("b").acquired.size(), 4U);
+  fence();
   EXPECT_FALSE(state_.has("a"));
+  EXPECT_THAT(owned_by("b"), ElementsAre(0, 1, 2, 3));
   EXPECT_EQ(state_.next_deadline(), time::max());
-  const auto late = sync("a");
-  EXPECT_FALSE(late.member);
-  EXPECT_THAT(late.revoked, IsEmpty());
-  EXPECT_THAT(late.acquired, IsEmpty());
 }
 
-TEST_F(GroupState, FencesAMemberThatComesTooLateItself) {
-  join("a", 10s);
-  sync("a");
-  join("b");
+TEST_F(GroupState, CountsWhatFencedMembersHeld) {
+  const auto held = std::make_shared<std::atomic<std::uint64_t>>(0);
+  join("a", 10s, std::make_shared<odd_assignor>(), held);
+  join("b", 10s);
+  *held = 7;
+  leave("b");
+  EXPECT_EQ(state_.possible_duplicates(), 0U);
+  join("c", 10s);
   now_ += 10s;
-  EXPECT_FALSE(sync("a").member);
-  EXPECT_THAT(sync("b").acquired.size(), 4U);
+  group_state rehearsal = state_;
+  rehearsal.fence_overdue(now_);
+  EXPECT_EQ(rehearsal.possible_duplicates(), 7U);
+  EXPECT_EQ(state_.possible_duplicates(), 0U) << "a copy is a copy";
+  fence();
+  EXPECT_EQ(state_.possible_duplicates(), 7U);
+  join("d", 10s);
+  now_ += 10s;
+  fence();
+  EXPECT_EQ(state_.possible_duplicates(), 7U) << "c gives no account";
 }
 
 TEST_F(GroupState, KeepsAMemberThatComesAtTheLastMoment) {
   join("a", 10s);
-  sync("a");
   join("b");
   now_ += 10s - 1ns;
-  EXPECT_THAT(sync("a").revoked.size(), 2U);
+  EXPECT_THAT(give_up("a"), ElementsAre(2, 3));
   now_ += 1h;
-  EXPECT_TRUE(sync("b").member);
-  EXPECT_TRUE(sync("a").member);
+  fence();
+  EXPECT_TRUE(state_.has("a"));
+  EXPECT_TRUE(state_.has("b"));
 }
 
 TEST_F(GroupState, DoesNotGrantMoreTimeForFurtherChanges) {
   join("a", 10s);
-  sync("a");
   join("b");
   now_ += 6s;
   join("c");
   EXPECT_EQ(state_.next_deadline(), now_ + 4s);
   now_ += 4s;
-  sync("c");
+  fence();
   EXPECT_FALSE(state_.has("a"));
+}
+
+TEST_F(GroupState, GrantsTheWholeTimeForWhatIsDemandedAfterAMemberHasGivenUpTheRest) {
+  join("a", 10s);
+  join("b");
+  const auto first = state_.owed_by("a");
+  now_ += 6s;
+  join("c");
+  state_.give_up("a", first, now_);
+  EXPECT_EQ(state_.owed_by("a").empty(), state_.next_deadline() == time::max());
+  EXPECT_TRUE(state_.next_deadline() == time::max() || state_.next_deadline() >= now_ + 10s);
 }
 
 TEST_F(GroupState, ForgetsTheTimeOutWhenAMemberMayKeepWhatItHas) {
   join("a", 10s);
-  sync("a");
   join("b");
   now_ += 5s;
   leave("b");
@@ -233,39 +277,34 @@ TEST_F(GroupState, TellsTheFirstOfSeveralDeadlines) {
   EXPECT_TRUE(
       state_.join("a", {"t", "u"}, 10s, {{"t", 4}, {"u", 4}}, std::make_shared<odd_assignor>(), now_));
   EXPECT_TRUE(state_.join("b", {"t", "u"}, 5s, {{"t", 4}, {"u", 4}}, std::make_shared<odd_assignor>(), now_));
-  sync("a");
-  sync("b");
+  give_up("a");
   EXPECT_EQ(state_.next_deadline(), time::max());
   EXPECT_TRUE(state_.join("0", {"t", "u"}, 1s, {{"t", 4}, {"u", 4}}, std::make_shared<odd_assignor>(), now_));
   EXPECT_EQ(state_.next_deadline(), now_ + 5s);
-  sync("b");
+  give_up("b");
   EXPECT_EQ(state_.next_deadline(), now_ + 10s);
 }
 
 TEST_F(GroupState, NeverFencesAMemberThatHasNothingToGiveUp) {
   join("a", 1s);
-  sync("a");
   now_ += 24h;
-  EXPECT_TRUE(sync("a").member);
-  leave("a");
-  join("b", 1s);
-  join("c", 1s);
-  now_ += 24h;
-  EXPECT_TRUE(sync("c").member);
-  EXPECT_TRUE(state_.has("b")) << "it owns nothing yet";
+  fence();
+  EXPECT_TRUE(state_.has("a"));
 }
 
 TEST_F(GroupState, CountsGenerationsByChangesOfMembership) {
   state_.set_generation(41);
   join("a", 10s);
   EXPECT_EQ(state_.generation(), 42U);
-  sync("a");
-  EXPECT_EQ(state_.generation(), 42U);
   join("b");
   EXPECT_EQ(state_.generation(), 43U);
+  const auto version = state_.version();
+  fence();
+  EXPECT_EQ(state_.version(), version) << "nobody was overdue";
   now_ += 10s;
-  sync("b");
+  fence();
   EXPECT_EQ(state_.generation(), 44U) << "a was fenced";
+  EXPECT_NE(state_.version(), version);
   leave("b");
   EXPECT_EQ(state_.generation(), 45U);
   leave("b");
@@ -274,36 +313,49 @@ TEST_F(GroupState, CountsGenerationsByChangesOfMembership) {
 }
 
 TEST_F(GroupState, KnowsNothingOfStrangers) {
+  EXPECT_TRUE(state_.empty());
   EXPECT_FALSE(state_.has("nobody"));
   EXPECT_FALSE(state_.owns("nobody", at("t", 0)));
-  EXPECT_TRUE(state_.pending("nobody")) << "so that it syncs, and learns that it is no member";
-  EXPECT_FALSE(sync("nobody").member);
+  EXPECT_THAT(state_.owned_by("nobody"), IsEmpty());
+  EXPECT_THAT(state_.owed_by("nobody"), IsEmpty());
+  EXPECT_FALSE(state_.subscribe("nobody", {"t"}, {{"t", 4}}, now_));
   EXPECT_THAT(state_.members(), IsEmpty());
   EXPECT_EQ(state_.next_deadline(), time::max());
 }
 
 TEST_F(GroupState, AddsATopicThatALaterMemberBrings) {
   EXPECT_TRUE(state_.join("a", {"t"}, 60s, {{"t", 2}}, std::make_shared<odd_assignor>(), now_));
-  sync("a");
   EXPECT_TRUE(
       state_.join("b", {"u", "t"}, 60s, {{"u", 1}, {"t", 2}}, std::make_shared<odd_assignor>(), now_));
-  sync("a");
-  EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 1), at("u", 0)));
+  give_up("a");
+  EXPECT_THAT(state_.owned_by("b"), ElementsAre(at("t", 1), at("u", 0)));
   EXPECT_THAT(owned_by("a"), ElementsAre(0));
+}
+
+TEST_F(GroupState, ChangesWhatAMemberReads) {
+  const auto odd = std::make_shared<odd_assignor>();
+  EXPECT_TRUE(state_.join("a", {"t"}, 60s, {{"t", 2}}, odd, now_));
+  EXPECT_TRUE(state_.subscribe("a", {"t", "u"}, {{"t", 2}, {"u", 1}}, now_));
+  EXPECT_THAT(state_.owned_by("a"), ElementsAre(at("t", 0), at("t", 1), at("u", 0)));
+  EXPECT_EQ(state_.generation(), 2U);
+  EXPECT_TRUE(state_.subscribe("a", {"u"}, {{"u", 1}}, now_));
+  EXPECT_THAT(state_.owed_by("a"), ElementsAre(at("t", 0), at("t", 1)));
+  odd->members_max = 0;
+  EXPECT_FALSE(state_.subscribe("a", {"t"}, {{"t", 2}}, now_));
+  EXPECT_THAT(state_.owed_by("a"), ElementsAre(at("t", 0), at("t", 1))) << "it is as it was";
 }
 
 TEST_F(GroupState, ForgetsATopicThatIsGoneAndWhoOwnedIt) {
   EXPECT_TRUE(
       state_.join("a", {"t", "u"}, 60s, {{"t", 4}, {"u", 1}}, std::make_shared<odd_assignor>(), now_));
-  sync("a");
   state_.forget_topic("t", now_);
   EXPECT_FALSE(state_.owns("a", at("t", 0)));
   EXPECT_TRUE(state_.owns("a", at("u", 0)));
-  EXPECT_FALSE(state_.pending("a")) << "it has nothing to give up";
+  EXPECT_THAT(state_.owed_by("a"), IsEmpty());
   // A new topic of that name, with another number of partitions, belongs to who asks for it.
   EXPECT_TRUE(state_.join("b", {"t"}, 60s, {{"t", 2}}, std::make_shared<odd_assignor>(), now_));
-  EXPECT_THAT(sync("b").acquired, ElementsAre(at("t", 0), at("t", 1)));
-  EXPECT_THAT(sync("a").acquired, IsEmpty());
+  EXPECT_THAT(owned_by("b"), ElementsAre(0, 1));
+  EXPECT_THAT(state_.owned_by("a"), ElementsAre(at("u", 0)));
 }
 
 TEST_F(GroupState, ListsMembersById) {
@@ -315,7 +367,7 @@ TEST_F(GroupState, ListsMembersById) {
   EXPECT_THAT(ids, ElementsAre("a", "b", "c"));
 }
 
-/// Joins, leaves, syncs and passing time at random, beside a plain account of who may own what.
+/// Joins, leaves, handovers and passing time at random, beside a plain account of who may own what.
 class random_group {
  public:
   explicit random_group(unsigned seed) : random_{seed} {}
@@ -334,23 +386,21 @@ class random_group {
           now_ += std::chrono::seconds{below(8)};
           break;
         case 3:
-          sync(fmt::format("stranger-{}", below(3)));
+          fence_overdue();
+          break;
+        case 4:
+          if (!members_.empty()) give_up_late(any_member());
           break;
         default:
-          if (!members_.empty()) sync(any_member());
+          if (!members_.empty()) give_up(any_member());
           break;
       }
       compare();
     }
-    // Everybody polls, twice: what one gives up, another takes.
-    for (int round = 0; round < 2; ++round) {
-      std::vector<std::string> ids;
-      for (const auto& [id, m] : members_) ids.push_back(id);
-      for (const auto& id : ids) sync(id);
-    }
+    for (const auto& [id, m] : members_) give_up(id);
     compare();
     for (const auto& [id, m] : members_) {
-      EXPECT_FALSE(state_.pending(id)) << id;
+      EXPECT_THAT(state_.owed_by(id), IsEmpty()) << id;
       EXPECT_EQ(m.owned, target_of(id)) << id;
     }
   }
@@ -383,6 +433,10 @@ class random_group {
   }
 
   void membership_changed() {
+    rebalanced();
+    grant();
+  }
+  void rebalanced() {
     ++changes_;
     for (auto& [id, m] : members_) {
       const auto target = target_of(id);
@@ -391,6 +445,15 @@ class random_group {
         m.must_give_up_since.reset();
       } else if (!m.must_give_up_since) {
         m.must_give_up_since = now_;
+      }
+    }
+  }
+  void grant() {
+    std::set<topic_partition> taken;
+    for (const auto& [id, m] : members_) taken.insert(m.owned.begin(), m.owned.end());
+    for (auto& [id, m] : members_) {
+      for (const auto& where : target_of(id)) {
+        if (taken.insert(where).second) m.owned.insert(where);
       }
     }
   }
@@ -415,44 +478,48 @@ class random_group {
   }
 
   void fence_overdue() {
+    state_.fence_overdue(now_);
     for (;;) {
       const auto overdue = std::find_if(members_.begin(), members_.end(), [&](const auto& entry) {
         const auto& m = entry.second;
         return m.must_give_up_since && *m.must_give_up_since + m.timeout <= now_;
       });
-      if (overdue == members_.end()) return;
+      if (overdue == members_.end()) return grant();
       ++fenced_;
       members_.erase(overdue);
-      membership_changed();
+      rebalanced();
     }
   }
 
-  void sync(const std::string& id) {
-    if (const auto found = members_.find(id); found != members_.end()) {
-      auto& m = found->second;
-      if (m.must_give_up_since && *m.must_give_up_since + m.timeout > now_) m.must_give_up_since.reset();
-    }
-    fence_overdue();
-    const auto changes = state_.sync(id, now_);
-    const auto found = members_.find(id);
-    ASSERT_EQ(changes.member, found != members_.end());
-    if (!changes.member) {
-      EXPECT_TRUE(changes.revoked.empty() && changes.acquired.empty());
-      return;
-    }
+  /// `meanwhile` happens between asking and giving up.
+  template <class Function>
+  void hand_over(const std::string& id, Function meanwhile) {
+    const auto owed = state_.owed_by(id);
     const auto target = target_of(id);
-    for (const auto& where : changes.revoked) {
-      EXPECT_EQ(found->second.owned.erase(where), 1U) << "what it did not own was revoked";
+    auto& m = members_.at(id);
+    for (const auto& where : owed) {
+      EXPECT_TRUE(m.owned.contains(where)) << "what it did not own was revoked";
       EXPECT_FALSE(target.contains(where)) << "what it shall own was revoked";
     }
-    for (const auto& where : changes.acquired) {
-      for (const auto& [other, m] : members_) EXPECT_FALSE(m.owned.contains(where)) << "two owners";
-      EXPECT_TRUE(found->second.owned.insert(where).second);
-    }
-    EXPECT_TRUE(
-        std::includes(target.begin(), target.end(), found->second.owned.begin(), found->second.owned.end()))
-        << "it keeps nothing that it shall not own";
-    found->second.must_give_up_since.reset();
+    meanwhile();
+    state_.give_up(id, owed, now_);
+    const auto found = members_.find(id);
+    if (found == members_.end()) return;
+    for (const auto& where : owed) found->second.owned.erase(where);
+    const auto now_target = target_of(id);
+    const bool must = !std::includes(now_target.begin(), now_target.end(), found->second.owned.begin(),
+                                     found->second.owned.end());
+    found->second.must_give_up_since = must ? std::optional{now_} : std::nullopt;
+    grant();
+  }
+  void give_up(const std::string& id) {
+    hand_over(id, [] {});
+  }
+  void give_up_late(const std::string& id) {
+    hand_over(id, [&] {
+      if (below(2) == 0) join();
+      if (below(2) == 0) leave(any_member());
+    });
   }
 
   /// The state's view of the group is the same as this one's.

@@ -24,14 +24,14 @@ class OffsetTable : public ::testing::Test {
     function(txn);
     ASSERT_EQ(txn.commit(), 0);
   }
-  void commit(const committed_offset& entry) {
+  void commit(const offset_row& entry) {
     write([&](auto& txn) { ok(write_offset(txn, tables(), entry)); });
   }
   [[nodiscard]] storage::read_transaction read() const {
     return ok(storage::read_transaction::begin(main_.env()));
   }
-  [[nodiscard]] std::optional<committed_offset> find(std::uint32_t group, std::uint32_t log,
-                                                     std::uint32_t partition) const {
+  [[nodiscard]] std::optional<offset_row> find(std::uint32_t group, std::uint32_t log,
+                                               std::uint32_t partition) const {
     return ok(read_offset(read(), tables(), group, log, partition));
   }
   [[nodiscard]] std::string stored(const std::string& key) const {
@@ -117,24 +117,65 @@ TEST_F(OffsetTable, ListsByGroupThenLogThenPartition) {
 /// Group 1, log 0x203, partition 0x405, as docs/storage-format.md has it: all big-endian.
 const std::string golden_key{"\0\0\0\0\0\0\0\1\0\0\2\3\0\0\4\5", 16};
 
+std::string hex(const std::string& bytes) {
+  std::string digits;
+  for (const char c : bytes) {
+    for (const int nibble : {static_cast<unsigned char>(c) >> 4, c & 15})
+      digits += "0123456789abcdef"[nibble];
+  }
+  return digits;
+}
+
 TEST_F(OffsetTable, StoresAnEntryInTheseBytes) {
   // A change of these bytes is a change of the format's version.
   commit({1, 0x203, 0x405, 0x0102030405060708, 0x1112131415161718});
-  std::string hex;
-  for (const char c : stored(golden_key)) {
-    for (const int nibble : {static_cast<unsigned char>(c) >> 4, c & 15}) hex += "0123456789abcdef"[nibble];
-  }
-  EXPECT_EQ(hex,
+  EXPECT_EQ(hex(stored(golden_key)),
             "97adfa95bcf2a23e"
             "0807060504030201"
             "1817161514131211");
 }
 
-TEST_F(OffsetTable, FindsEveryChangedBitAndNamesThePlace) {
-  commit({1, 0x203, 0x405, 9, 10});
+TEST_F(OffsetTable, StoresMetadataInTheseBytesBehind) {
+  commit({1, 0x203, 0x405, 0x0102030405060708, 0x1112131415161718, "node-7 up"});
+  EXPECT_EQ(hex(stored(golden_key)),
+            "2f4c954e7483693d"
+            "0807060504030201"
+            "1817161514131211"
+            "0900000000000000"
+            "6e6f64652d372075"
+            "7000000000000000");
+}
+
+TEST_F(OffsetTable, ReturnsMetadataAsItWasGiven) {
+  for (const std::size_t size : {0U, 1U, 7U, 8U, 9U, 1024U}) {
+    std::string metadata(size, 'm');
+    if (size > 0) metadata.back() = '\0';
+    commit({1, 2, 3, 4, 5, metadata});
+    EXPECT_EQ(find(1, 2, 3)->metadata, metadata);
+    EXPECT_EQ(ok(read_offsets(read(), tables())).at(0).metadata, metadata);
+  }
+  commit({1, 2, 3, 4, 5});
+  EXPECT_EQ(find(1, 2, 3)->metadata, "");
+}
+
+TEST_F(OffsetTable, ErasesWhatOneGroupHasCommitted) {
+  for (const std::uint32_t g : {1U, 2U, 3U}) {
+    for (const std::uint32_t p : {0U, 1U}) commit({g, 7, p, 1, 1});
+  }
+  write([&](auto& txn) { ok(erase_offsets_of_group(txn, tables(), 2)); });
+  EXPECT_FALSE(find(2, 7, 0));
+  EXPECT_FALSE(find(2, 7, 1));
+  EXPECT_EQ(ok(read_offsets(read(), tables())).size(), 4U);
+}
+
+class OffsetTableDamage : public OffsetTable, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Metadata, OffsetTableDamage, ::testing::Values("", "node-7 up"));
+
+TEST_P(OffsetTableDamage, IsFoundInEveryBitAndNamesThePlace) {
+  commit({1, 0x203, 0x405, 9, 10, GetParam()});
   const std::string whole = stored(golden_key);
-  ASSERT_EQ(whole.size(), 24U);
-  std::vector<std::string> wrong{{}, whole.substr(0, 23), whole + "x"};
+  ASSERT_EQ(whole.size() % 8, 0U);
+  std::vector<std::string> wrong{{}, whole.substr(0, 23), whole + "x", whole.substr(0, whole.size() - 8)};
   for (std::size_t i = 0; i < whole.size(); ++i) {
     wrong.push_back(whole);
     wrong.back()[i] = static_cast<char>(whole[i] ^ (1 << (i % 8)));

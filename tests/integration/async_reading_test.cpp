@@ -139,7 +139,7 @@ TEST_F(AsyncReading, HandsPartitionsOverWhileNobodyElseCalls) {
   ASSERT_EQ(first.assignment().size(), 2U);
   auto second = join("b");
   context_.restart();
-  context_.poll();  // the first looks, and gives one up
+  while (first.assignment().size() > 1) context_.run_one();  // the first looks, and gives one up
   EXPECT_EQ(first.assignment().size(), 1U);
   EXPECT_TRUE(ok(second.poll(at_once)).empty());
   EXPECT_EQ(second.assignment().size(), 1U);
@@ -155,10 +155,10 @@ TEST_F(AsyncReading, CommitsOffsets) {
   answer<void> committed{context_};
   billing.async_commit(where, offset{2}, committed.handler());
   EXPECT_THAT(wait_for(committed), succeeds());
-  EXPECT_EQ(ok(billing.committed(where)), offset{2});
+  EXPECT_EQ(ok(billing.committed(where))->next, offset{2});
   billing.async_commit(committed.handler());
   EXPECT_THAT(wait_for(committed), succeeds());
-  EXPECT_EQ(ok(billing.committed(where)), offset{4});
+  EXPECT_EQ(ok(billing.committed(where))->next, offset{4});
   billing.async_commit(committed.handler());
   EXPECT_THAT(wait_for(committed), succeeds()) << "there is nothing to commit";
   billing.async_commit(where, offset{5}, committed.handler());

@@ -116,7 +116,9 @@ asio::awaitable<void> settle_in_all_shapes(queue_consumer& worker) {
   }
   ok(co_await worker.async_ack(tags[0], use_awaitable));
   ok(co_await worker.async_nack(tags[1], requeue::no, use_awaitable));
-  ok(co_await worker.async_ack(std::vector{tags[2]}, use_awaitable));
+  // g++ 12 refuses to compile lists in braces within a co_await expression: they need a name.
+  std::vector<delivery_tag> several{tags[2]};
+  ok(co_await worker.async_ack(std::move(several), use_awaitable));
   ok(co_await worker.async_ack_up_to(tags[4], use_awaitable));
 }
 
@@ -131,7 +133,8 @@ asio::awaitable<void> call_in_all_shapes(bus& of, std::string name) {
   ok(co_await of.async_declare_topic(name, {.partitions = 2, .retention = {.records = 9}}, use_awaitable));
   consumer_options how;
   how.member_id = long_text("member");
-  auto member = ok(co_await of.async_join(long_text("group"), {name, name + "2"}, how, use_awaitable));
+  std::vector<std::string> topics{name, name + "2"};
+  auto member = ok(co_await of.async_join(long_text("group"), std::move(topics), how, use_awaitable));
   EXPECT_EQ(member.member_id(), long_text("member"));
   ok(co_await of.async_declare_exchange(long_text("exchange"), {}, use_awaitable));
   ok(co_await of.async_bind(long_text("exchange"), "work", long_text("key"), use_awaitable));

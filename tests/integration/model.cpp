@@ -8,6 +8,14 @@
 namespace levada::test {
 namespace {
 
+/// A member stops reading a partition, and may commit in time how far it came.
+void give_up(model_group& group, model_member& m, const topic_partition& where) {
+  const auto position = m.owned.at(where);
+  if (m.commits_when_revoked && position && m.announced.contains(where)) group.committed[where] = *position;
+  m.announced.erase(where);
+  m.paused.erase(where);
+}
+
 bool topic_key_matches(const std::vector<std::string>& pattern, std::size_t p,
                        const std::vector<std::string>& key, std::size_t k) {
   if (p == pattern.size()) return k == key.size();
@@ -110,15 +118,27 @@ std::set<topic_partition> model::share_of(const model_group& group, const std::s
   }
   return share;
 }
+void model::grant(model_group& group) const {
+  for (auto& entry : group.members) {
+    for (const auto& where : share_of(group, entry.first)) {
+      const bool held = std::any_of(group.members.begin(), group.members.end(), [&](const auto& other) {
+        return other.second.owned.contains(where) || other.second.granted.contains(where);
+      });
+      if (!held) entry.second.granted.insert(where);
+    }
+  }
+}
 void model::sync(model_group& group, const std::string& id) const {
   model_member& m = group.members.at(id);
   const auto share = share_of(group, id);
-  for (auto i = m.owned.begin(); i != m.owned.end();)
+  for (auto i = m.owned.begin(); i != m.owned.end();) {
+    if (!share.contains(i->first)) give_up(group, m, i->first);
     i = share.contains(i->first) ? std::next(i) : m.owned.erase(i);
-  for (const auto& where : share) {
-    const bool held = std::any_of(group.members.begin(), group.members.end(),
-                                  [&](const auto& other) { return other.second.owned.contains(where); });
-    if (held) continue;
+  }
+  for (auto i = m.granted.begin(); i != m.granted.end();)
+    i = share.contains(*i) ? std::next(i) : m.granted.erase(i);
+  grant(group);
+  for (const auto& where : m.granted) {
     auto& position = m.owned[where];
     const auto committed = group.committed.find(where);
     if (committed != group.committed.end()) {
@@ -129,6 +149,12 @@ void model::sync(model_group& group, const std::string& id) const {
       position = logs.at(where.topic).end(where.partition.value());
     }
   }
+  m.granted.clear();
+}
+void model::leave(model_group& group, const std::string& id) const {
+  for (const auto& p : group.members.at(id).owned) give_up(group, group.members.at(id), p.first);
+  group.members.erase(id);
+  grant(group);
 }
 
 }  // namespace levada::test

@@ -59,6 +59,10 @@ struct model_member {
   std::vector<std::string> topics;
   offset_reset reset = offset_reset::latest;
   std::map<topic_partition, std::optional<std::uint64_t>> owned;  // with positions
+  std::set<topic_partition> granted;                              // its own, but not taken up yet
+  std::set<topic_partition> announced;                            // what it has polled
+  std::set<topic_partition> paused;
+  bool commits_when_revoked = false;
 };
 
 struct model_group {
@@ -79,8 +83,11 @@ struct model {
   void erase_queue(const std::string& name);
   /// What a member shall own in the end: its part of each topic, in the order of member ids.
   [[nodiscard]] std::set<topic_partition> share_of(const model_group& group, const std::string& id) const;
-  /// A member gives up what others shall have, and takes what nobody holds.
+  /// What nobody holds goes to who shall have it.
+  void grant(model_group& group) const;
+  /// A member hands over what others shall have, and takes up what has been granted to it.
   void sync(model_group& group, const std::string& id) const;
+  void leave(model_group& group, const std::string& id) const;
 };
 
 }  // namespace levada::test

@@ -107,6 +107,7 @@ timestamp model_walk::now() const {
 void model_walk::close() {
   if (one_in(2)) {
     takers_.clear();
+    for (const auto& m : members_) model_.leave(model_.groups.at(m.group), m.id);
     members_.clear();
     anonymous_.clear();
     ok(bus_->close());
@@ -164,7 +165,8 @@ void model_walk::step() {
   if (what < 122) return commit();
   if (what < 126) return commit_one();
   if (what < 133) return seek();
-  if (what < 138) return ask_positions();
+  if (what < 136) return ask_positions();
+  if (what < 138) return pause();
   if (what < 146) return consume();
   if (what < 148) return stop_consuming();
   if (what < 174) return receive();

@@ -121,6 +121,7 @@ class model_walk {
   void commit_one();
   void seek();
   void ask_positions();
+  void pause();
   model_member& modelled(const member_handle& m) { return model_.groups.at(m.group).members.at(m.id); }
   void check_positions(const member_handle& m);
 

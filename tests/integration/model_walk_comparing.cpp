@@ -134,6 +134,7 @@ void model_walk::compare_groups() {
     for (const auto& m : g.second.members) {
       members.push_back(m.first);
       for (const auto& p : m.second.owned) owners[p.first] = m.first;
+      for (const auto& where : m.second.granted) owners[where] = m.first;
     }
     require_equal(info.members, members, "members of " + g.first);
     require_equal(info.partitions.size(), owners.size(), "partitions of " + g.first);

@@ -43,8 +43,10 @@ void model_walk::join() {
   if (one_in(4)) o.poll_bytes_max = 1 + below(3000);
   o.member_id = id;
   o.assignor = std::make_shared<cooperative_range>();
-  note("join {} as {} for {}, reset {}", group, id, ::testing::PrintToString(topics),
-       static_cast<int>(o.reset));
+  const bool commits_when_revoked = one_in(2);
+  if (commits_when_revoked) o.on_revoked = [](revocation& r) { r.commit_positions(); };
+  note("join {} as {} for {}, reset {}, commits when revoked: {}", group, id,
+       ::testing::PrintToString(topics), static_cast<int>(o.reset), commits_when_revoked);
   std::optional<errc> expected;
   const bool all_known = std::all_of(topics.begin(), topics.end(),
                                      [&](const std::string& t) { return model_.logs.contains(t); });
@@ -58,7 +60,7 @@ void model_walk::join() {
   model_group& g = model_.groups[group];
   std::sort(topics.begin(), topics.end());
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
-  g.members[id] = {topics, o.reset, {}};
+  g.members[id] = {topics, o.reset, {}, {}, {}, {}, commits_when_revoked};
   model_.sync(g, id);
   members_.push_back({group, id, o.poll_records_max, std::move(*got)});
   check_positions(members_.back());
@@ -68,7 +70,7 @@ void model_walk::leave() {
   if (members_.empty()) return;
   const auto at = members_.begin() + static_cast<std::ptrdiff_t>(below_size(members_));
   note("{} leaves {}", at->id, at->group);
-  model_.groups.at(at->group).members.erase(at->id);
+  model_.leave(model_.groups.at(at->group), at->id);
   if (one_in(2)) at->reader.close();
   members_.erase(at);
 }
@@ -94,9 +96,12 @@ void model_walk::poll() {
   note("{} of {} polls", m.id, m.group);
   model_.sync(model_.groups.at(m.group), m.id);
   auto& owned = modelled(m).owned;
+  const auto& paused = modelled(m).paused;
+  for (const auto& p : owned) modelled(m).announced.insert(p.first);
   const auto got = m.reader.poll(at_once);
-  const bool lacks_position =
-      std::any_of(owned.begin(), owned.end(), [](const auto& p) { return !p.second.has_value(); });
+  const bool lacks_position = std::any_of(owned.begin(), owned.end(), [&](const auto& p) {
+    return !p.second.has_value() && !paused.contains(p.first);
+  });
   if (lacks_position && !got) {
     require_outcome(got, errc::no_committed_offset, last());
   } else {
@@ -106,6 +111,7 @@ void model_walk::poll() {
       const topic_partition where{std::string{r.topic()}, r.partition()};
       const auto place = owned.find(where);
       require(place != owned.end() && place->second, last() + ": a record of a partition without position");
+      require(!paused.contains(where), last() + ": a record of a paused partition");
       require_equal(r.offset().value(), *place->second, last() + ": offset in " + where.topic);
       check_record(r);
       ++*place->second;
@@ -113,6 +119,7 @@ void model_walk::poll() {
     if (got->empty()) {
       require(!lacks_position, last() + ": an empty batch, though a partition has no position");
       for (const auto& p : owned) {
+        if (paused.contains(p.first)) continue;
         require_equal(*p.second, model_.logs.at(p.first.topic).end(p.first.partition.value()),
                       last() + ": an empty batch before the end of " + p.first.topic);
       }
@@ -179,6 +186,27 @@ void model_walk::seek() {
   check_positions(m);
 }
 
+void model_walk::pause() {
+  if (members_.empty()) return;
+  member_handle& m = members_[below_size(members_)];
+  const bool on = one_in(2);
+  const std::vector<topic_partition> where{some_place()};
+  note("{} of {} {} {} partition {}", m.id, m.group, on ? "pauses" : "resumes", where[0].topic,
+       where[0].partition.value());
+  const bool owned = modelled(m).owned.contains(where[0]);
+  const auto got = on ? m.reader.pause(where) : m.reader.resume(where);
+  if (require_outcome(got, owned ? std::nullopt : std::optional{errc::not_assigned}, last())) {
+    if (on) {
+      modelled(m).paused.insert(where[0]);
+    } else {
+      modelled(m).paused.erase(where[0]);
+    }
+  }
+  const auto& paused = modelled(m).paused;
+  require(m.reader.paused() == std::vector<topic_partition>(paused.begin(), paused.end()),
+          last() + ": other partitions are paused");
+}
+
 void model_walk::ask_positions() {
   if (members_.empty()) return;
   member_handle& m = members_[below_size(members_)];
@@ -190,8 +218,8 @@ void model_walk::ask_positions() {
   if (!require_outcome(got, unknown ? std::optional{errc::unknown_topic} : std::nullopt, last())) return;
   const auto& committed = model_.groups.at(m.group).committed;
   const auto found = committed.find(where);
-  require(*got == (found == committed.end() ? std::nullopt : std::optional{offset{found->second}}),
-          last() + ": another committed offset");
+  require(got->has_value() == (found != committed.end()), last() + ": a committed offset more or less");
+  if (*got) require_equal((*got)->next.value(), found->second, last() + ": committed offset");
 }
 
 }  // namespace levada::test

@@ -1,0 +1,136 @@
+#include "bus/group_tools.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <variant>
+
+#include "bus/offset_intent.hpp"
+#include "bus/simple_intent.hpp"
+#include "group/offset_table.hpp"
+#include "log/log_reader.hpp"
+
+namespace levada {
+namespace {
+
+result<std::shared_ptr<group_slot>> find_group_to(core& owner, const std::string& operation,
+                                                  std::string_view name) {
+  if (auto entered = owner.enter(operation); !entered) return entered.error();
+  if (auto found = owner.find_group(name)) return found;
+  return error{errc::unknown_group, fmt::format("{}: there is no group '{}'", operation, name)};
+}
+
+/// Whether nobody is in the group.
+result<void> check_unused(core& owner, group_slot& group) {
+  const std::lock_guard guard{group.mutex};
+  return check_offsets(owner, group, {}, {});
+}
+
+/// Where a target lies in a partition.
+result<std::uint64_t> offset_of(const log::log_state& log, std::uint32_t partition,
+                                const offset_reset_options& options, std::int64_t now,
+                                log::log_reader& reader) {
+  const std::uint64_t begin = log.begin(partition);
+  const std::uint64_t end = log.end(partition);
+  if (std::holds_alternative<from_earliest>(options.to)) return begin;
+  if (std::holds_alternative<from_latest>(options.to)) return end;
+  if (const auto* const to = std::get_if<offset>(&options.to)) return std::clamp(to->value(), begin, end);
+  if (const auto* const time = std::get_if<timestamp>(&options.to))
+    return reader.find_time(log, partition, time->time_since_epoch().count());
+  const auto back = std::get<std::chrono::milliseconds>(options.to);
+  return reader.find_time(log, partition,
+                          now - std::chrono::duration_cast<std::chrono::microseconds>(back).count());
+}
+
+}  // namespace
+
+result<void> delete_group(core& owner, std::string_view name) {
+  const std::string operation = fmt::format("delete group '{}'", name);
+  auto group = find_group_to(owner, operation, name);
+  if (!group) return group.error();
+  simple_intent deletion{
+      [&](commit_scope& scope) -> result<void> {
+        if (auto may = check_unused(owner, **group); !may) return may;
+        auto erased = scope.written(group::erase_offsets_of_group(scope.txn(), scope.tables(), (*group)->id));
+        if (!erased) return erased;
+        return scope.written(storage::erase_group(scope.txn(), scope.tables(), (*group)->id));
+      },
+      [&](commit_scope&) noexcept { owner.remove_group((*group)->name); }};
+  return owner.run(operation, deletion);
+}
+
+result<std::vector<offset_change>> reset_offsets(core& owner, std::string_view group_name,
+                                                 std::string_view topic_name,
+                                                 const offset_reset_options& options) {
+  const std::string operation = fmt::format("reset offsets of group '{}'", group_name);
+  auto group = find_group_to(owner, operation, group_name);
+  if (!group) return group.error();
+  const auto topic = owner.find_topic(topic_name);
+  if (!topic) {
+    return error{errc::unknown_topic, fmt::format("{}: there is no topic '{}'", operation, topic_name)};
+  }
+  const log::log_state& log = topic->state;
+  if (const auto* const back = std::get_if<std::chrono::milliseconds>(&options.to);
+      back != nullptr && back->count() < 0) {
+    return error{errc::invalid_argument, fmt::format("{}: a duration of {} ms", operation, back->count())};
+  }
+  std::vector<std::uint32_t> partitions;
+  for (const partition_id p : options.partitions) {
+    if (p.value() >= log.partitions()) {
+      return error{errc::unknown_partition, fmt::format("{}: topic '{}' has {} partitions, not number {}",
+                                                        operation, topic_name, log.partitions(), p.value())};
+    }
+    partitions.push_back(p.value());
+  }
+  for (std::uint32_t p = 0; options.partitions.empty() && p < log.partitions(); ++p) partitions.push_back(p);
+  std::sort(partitions.begin(), partitions.end());
+  partitions.erase(std::unique(partitions.begin(), partitions.end()), partitions.end());
+
+  std::vector<offset_entry> entries;
+  std::vector<offset_change> changes;
+  /// What stands there now.
+  const auto compare = [&](const storage::transaction& txn,
+                           const storage::main_tables& tables) -> result<void> {
+    changes.clear();
+    for (const auto& e : entries) {
+      auto found = group::read_offset(txn, tables, (*group)->id, e.log, e.where.partition.value());
+      if (!found) return found.error();
+      offset_change change{e.where, std::nullopt, offset{e.next}};
+      if (*found) change.from = offset{(*found)->next};
+      changes.push_back(std::move(change));
+    }
+    return {};
+  };
+  {
+    auto access = owner.enter(operation);
+    if (!access) return access.error();
+    log::log_reader reader{access->main()};
+    for (const std::uint32_t p : partitions) {
+      auto next = offset_of(log, p, options, owner.bus_time(), reader);
+      if (!next) return next.error();
+      entries.push_back({{log.name(), partition_id{p}}, log.id(), *next});
+    }
+    if (options.dry_run) {
+      if (auto may = check_unused(owner, **group); !may)
+        return error{may.error().code(), fmt::format("{}: {}", operation, may.error().message())};
+      auto txn = storage::read_transaction::begin(access->main().env());
+      if (!txn) return txn.error();
+      if (auto compared = compare(*txn, access->main().tables()); !compared) return compared.error();
+      return changes;
+    }
+  }
+  simple_intent reset{[&](commit_scope& scope) -> result<void> {
+                        {
+                          const std::lock_guard guard{(*group)->mutex};
+                          if (auto may = check_offsets(owner, **group, {}, entries); !may) return may;
+                        }
+                        if (auto compared = compare(scope.txn(), scope.tables()); !compared) return compared;
+                        return write_offsets(scope, **group, entries);
+                      },
+                      nothing_to_apply};
+  if (auto done = owner.run(operation, reset); !done) return done.error();
+  return changes;
+}
+
+}  // namespace levada
