@@ -36,8 +36,8 @@ class LEVADA_EXPORT partitioner {
 [[nodiscard]] LEVADA_EXPORT std::shared_ptr<partitioner> key_partitioner();
 /// Kafka's RoundRobinPartitioner: one record to each partition in turn, whatever its key.
 [[nodiscard]] LEVADA_EXPORT std::shared_ptr<partitioner> round_robin_partitioner();
-/// All records without a key of one commit to one partition, those of the next one to the next (Kafka's
-/// KIP-480, but in turn rather than at random); records with a key by key. So rows are full and batches few.
+/// All records of one commit to one partition, whatever their key, and those of the next one to the next
+/// (Kafka's UniformStickyPartitioner, KIP-480, but in turn rather than at random): so rows are full.
 [[nodiscard]] LEVADA_EXPORT std::shared_ptr<partitioner> sticky_partitioner();
 
 }  // namespace levada

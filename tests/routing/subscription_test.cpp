@@ -27,7 +27,9 @@ TEST(TopicSubscription, RefusesWhatIsNoRegularExpression) {
 
 TEST(TopicSubscription, GivesUpWhereMatchingGoesBackAndForthWithoutEnd) {
   const auto pattern = ok(topic_pattern::make("(a+)+(b+)+(c*)*(a+)+b"));
-  EXPECT_THAT(pattern.matches(std::string(200, 'a') + "c"), fails_with(errc::out_of_resources));
+  std::string text(200, 'a');
+  text.back() = 'c';
+  EXPECT_THAT(pattern.matches(text), fails_with(errc::out_of_resources));
 }
 
 }  // namespace
