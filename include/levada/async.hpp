@@ -11,7 +11,9 @@
 /// What an `async_` call takes, it takes by value and in classes with constructors, as g++ 12 destroys
 /// aggregates and capturing lambdas twice that are written inside a `co_await` expression: give yours a name
 /// first, and move it in. Options that own something have no constructor, so that plain calls read well: they
-/// are taken from named objects, and what would take them from a temporary one is deleted.
+/// are taken from named objects, and what would take them from a temporary one is deleted. What no library
+/// can prevent: g++ 12 destroys the outcome of `c ? co_await a : co_await b` twice, of whatever type; write
+/// `if`.
 
 #include <chrono>
 #include <filesystem>

@@ -72,10 +72,13 @@ asio::awaitable<void> publish_in_all_shapes(topic to) {
       record{long_text("e")}.correlation_id(long_text("c")).reply_to(long_text("r")).priority(3),
       use_awaitable));
   ok(co_await to.async_publish(partition_id{1}, record::tombstone(long_text("f")), use_awaitable));
-  const bool which = key.empty();
-  const auto receipt = which ? co_await to.async_publish(record{long_text("g")}, use_awaitable)
-                             : co_await to.async_publish(record{long_text("h")}, use_awaitable);
-  EXPECT_THAT(receipt, succeeds());
+  // Not `key.empty() ? co_await ... : co_await ...`: g++ 12 destroys what that results in twice, whatever its
+  // type.
+  if (key.empty()) {
+    ok(co_await to.async_publish(record{long_text("g")}, use_awaitable));
+  } else {
+    ok(co_await to.async_publish(record{long_text("h")}, use_awaitable));
+  }
   auto batch = to.make_batch();
   ok(batch.add(long_text("i")));
   ok(co_await to.async_publish(std::move(batch), use_awaitable));
