@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -18,7 +19,7 @@ class producer_key {
       : size_{sizeof(std::uint64_t) + (id.size() + 7) / 8 * 8} {
     const std::uint64_t first = storage::big_endian(log);
     std::memcpy(bytes_.data(), &first, sizeof first);
-    std::memcpy(bytes_.data() + sizeof first, id.data(), id.size());
+    std::copy(id.begin(), id.end(), reinterpret_cast<char*>(bytes_.data() + sizeof first));
   }
   [[nodiscard]] storage::bytes view() const noexcept { return {bytes_.data(), size_}; }
 

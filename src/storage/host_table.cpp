@@ -38,7 +38,10 @@ class assembly {
     const std::size_t wanted = std::min<std::size_t>(header_.size - value_.size(), piece.size());
     value_ += text_of(piece.first(wanted));
     if (value_.size() < header_.size && piece.empty()) return damaged_value(table_, "a piece is empty");
-    return {};
+    const bytes padding = piece.subspan(wanted);
+    const bool sound = padding.size() < 8 && std::all_of(padding.begin(), padding.end(),
+                                                         [](std::byte b) { return b == std::byte{0}; });
+    return sound ? result<void>{} : damaged_value(table_, "its end is not padded with zeros");
   }
   [[nodiscard]] bool whole() const noexcept { return value_.size() == header_.size; }
   [[nodiscard]] result<std::string> finish() {

@@ -98,7 +98,7 @@ TEST_F(HostTable, IsScannedInBothDirectionsWithinBounds) {
 }
 
 TEST_F(HostTable, TellsDamageFromAbsence) {
-  put(1, key_of(1), value_of(5000));
+  put(1, key_of(1), value_of(4999));
   const auto rows = all_of(txn(), tables().host);
   ASSERT_EQ(rows.size(), 3U);
   const auto damaged_in_all_ways = [&] {
@@ -109,9 +109,13 @@ TEST_F(HostTable, TellsDamageFromAbsence) {
   ok(txn().erase(tables().host, rows[1].key));
   damaged_in_all_ways();
   ok(txn().put(tables().host, rows[1].key, rows[1].value));
-  EXPECT_EQ(get(1, key_of(1)), value_of(5000));
+  EXPECT_EQ(get(1, key_of(1)), value_of(4999));
   auto spoilt = rows[2].value;
   spoilt[3] ^= std::byte{1};
+  ok(txn().put(tables().host, rows[2].key, spoilt));
+  damaged_in_all_ways();
+  spoilt = rows[2].value;
+  spoilt.back() = std::byte{1};  // behind the value
   ok(txn().put(tables().host, rows[2].key, spoilt));
   damaged_in_all_ways();
   ok(txn().erase(tables().host, rows[0].key));
