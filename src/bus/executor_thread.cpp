@@ -53,6 +53,7 @@ void executor_thread::end() noexcept {
     thread.detach();
   } else {
     thread.join();
+    id_ = std::thread::id{};  // another thread may get it
   }
 }
 
