@@ -400,6 +400,11 @@ TEST(HandoverStorm, OfThreadsThatComeAndGoLeavesNeitherGapNorDuplicate) {
 /// The same where nobody waits for commits.
 class AsyncHandover : public Handover {
  protected:
+  /// Until whoever has posted is through with it.
+  ~AsyncHandover() override {
+    context_.restart();
+    context_.run();
+  }
   struct answer {
     std::optional<result<record_batch>> given;
   };
@@ -542,6 +547,7 @@ TEST_F(HandoverOnAFullDisk, FailsThePollAndIsTriedAgainWhereOffsetsAreToBeStored
                  boost::asio::bind_executor(context.get_executor(),
                                             [&](result<record_batch> r) { given.emplace(std::move(r)); }));
     while (!given) context.run_one();
+    context.run();  // until whoever has posted is through with it
     EXPECT_THAT(*given, fails_with(errc::disk_full)) << "it reaches a poll that does not wait, too";
     EXPECT_EQ(a.assignment().size(), 4U);
     disk.give_back();
@@ -575,6 +581,7 @@ TEST_F(HandoverOnAFullDisk, HappensAllTheSameWhereThereIsNothingToBeStored) {
     a.close();
     b.close();
     while (!given) context.run_one();
+    context.run();  // until whoever has posted is through with it
     EXPECT_THAT(*given, fails_with(errc::closed));
     EXPECT_EQ(drink(c), 30U);
     disk.give_back();
