@@ -28,18 +28,19 @@ TEST_F(Repair, OnlyTellsWhatWouldBeLostInADryRun) {
   make_damaged_store();
   const auto done = levada({"repair", "--dry-run"});
   EXPECT_EQ(done.status, 1);
-  EXPECT_THAT(done.out,
-              ::testing::MatchesRegex("topic 't' partition 0 offset 1: journal row [0-9]+: wrong checksum\n"
-                                      "would repair 0 segments and 1 row: 1 offset, 0 messages and 0 values lost\n"));
+  EXPECT_THAT(done.out, ::testing::MatchesRegex(
+                            "topic 't' partition 0 offset 1: journal row [0-9]+: wrong checksum\n"
+                            "would repair 0 segments and 1 row: 1 offset, 0 messages and 0 values lost\n"));
   EXPECT_EQ(done.err, "levada: repair store '" + store() + "': it is damaged; nothing has been changed\n");
   EXPECT_EQ(levada({"check"}).status, 1);
 }
 
 TEST_F(Repair, DropsWhatIsDamagedAndTellsWhat) {
   make_damaged_store();
-  EXPECT_THAT(print({"repair"}),
-              ::testing::MatchesRegex("topic 't' partition 0 offset 1: journal row [0-9]+: wrong checksum\n"
-                                      "repaired 0 segments and 1 row: 1 offset, 0 messages and 0 values lost\n"));
+  EXPECT_THAT(
+      print({"repair"}),
+      ::testing::MatchesRegex("topic 't' partition 0 offset 1: journal row [0-9]+: wrong checksum\n"
+                              "repaired 0 segments and 1 row: 1 offset, 0 messages and 0 values lost\n"));
   EXPECT_EQ(print({"tail", "t"}), "one of the first lines\nthe last one\n");
   EXPECT_EQ(levada({"check"}).status, 0);
   EXPECT_EQ(print({"repair"}), "no damage found\n");
