@@ -10,6 +10,7 @@
 #include "bus/catalog_intents.hpp"
 #include "bus/consumer_impl.hpp"
 #include "bus/names.hpp"
+#include "bus/with_operation.hpp"
 
 namespace levada {
 namespace {
@@ -322,8 +323,7 @@ result<bool> consumer::impl::follow_group(waiting may) {
       take_up(seen.owned);
       group_version_ = seen.version;
       if (seen.broken) return true;
-      return error{seen.broken.error().code(),
-                   fmt::format("{}: {}", operation("poll"), seen.broken.error().message())};
+      return with_operation(operation("poll"), seen.broken.error());
     }
     // A fenced member is told so when it looks again.
     if (!done && done.error() != errc::fenced) return done.error();
@@ -333,9 +333,7 @@ result<bool> consumer::impl::follow_group(waiting may) {
 result<void> consumer::impl::follow_pattern(waiting may) {
   const std::uint64_t version = owner_->topics_version();
   auto matching = matching_topics(*owner_, *pattern_);
-  if (!matching)
-    return error{matching.error().code(),
-                 fmt::format("{}: {}", operation("poll"), matching.error().message())};
+  if (!matching) return with_operation(operation("poll"), matching.error());
   auto ids = ids_of(*matching);
   // What was deleted, the group has forgotten by itself.
   if (std::includes(subscribed_.begin(), subscribed_.end(), ids.begin(), ids.end())) {

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "bus/with_operation.hpp"
 #include "storage/errors.hpp"
 
 namespace levada {
@@ -153,8 +154,7 @@ result<core::access> core::enter_with_room(std::string_view operation, std::size
   if (cost > 0) {
     if (room_is_short()) {
       if (auto open = enter(operation); !open) return open.error();
-      if (auto room = wait_for_room(); !room)
-        return error{room.error().code(), fmt::format("{}: {}", operation, room.error().message())};
+      if (auto room = wait_for_room(); !room) return with_operation(operation, room.error());
     }
     courier_.wait_until_let_in();
   }
@@ -173,8 +173,7 @@ result<void> core::run(const access&, std::string_view operation, intent& i) {
                  fmt::format("{}: an earlier commit to '{}' failed; open it anew", operation, store_name_)};
   }
   auto outcome = commits_.run(i);
-  if (!outcome)
-    return error{outcome.error().code(), fmt::format("{}: {}", operation, outcome.error().message())};
+  if (!outcome) return with_operation(operation, outcome.error());
   return {};
 }
 

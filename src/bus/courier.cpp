@@ -1,16 +1,12 @@
 #include "bus/courier.hpp"
 
-#include <fmt/format.h>
-
 #include <utility>
 #include <vector>
 
+#include "bus/with_operation.hpp"
+
 namespace levada {
 namespace {
-
-error with_operation(const std::string& operation, const error& e) {
-  return {e.code(), fmt::format("{}: {}", operation, e.message())};
-}
 
 /// Puts the operation before the message of a failure.
 class named_intent final : public intent {

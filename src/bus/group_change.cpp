@@ -6,6 +6,8 @@
 #include <iterator>
 #include <mutex>
 
+#include "bus/with_operation.hpp"
+
 namespace levada {
 namespace {
 
@@ -65,7 +67,7 @@ result<void> group_change::make(core& owner, const std::string& operation, group
   if (done || change.refused() || change.has_offsets()) return done;
   done = change.do_without();
   if (done) return {};
-  return error{done.error().code(), fmt::format("{}: {}", operation, done.error().message())};
+  return with_operation(operation, done.error());
 }
 
 }  // namespace levada

@@ -8,6 +8,7 @@
 
 #include "bus/offset_intent.hpp"
 #include "bus/simple_intent.hpp"
+#include "bus/with_operation.hpp"
 #include "group/offset_table.hpp"
 #include "log/log_reader.hpp"
 
@@ -112,8 +113,7 @@ result<std::vector<offset_change>> reset_offsets(core& owner, std::string_view g
       entries.push_back({{log.name(), partition_id{p}}, log.id(), *next});
     }
     if (options.dry_run) {
-      if (auto may = check_unused(owner, **group); !may)
-        return error{may.error().code(), fmt::format("{}: {}", operation, may.error().message())};
+      if (auto may = check_unused(owner, **group); !may) return with_operation(operation, may.error());
       auto txn = storage::read_transaction::begin(access->main().env());
       if (!txn) return txn.error();
       if (auto compared = compare(*txn, access->main().tables()); !compared) return compared.error();

@@ -213,9 +213,10 @@ result<std::vector<table_entry>> transaction::impl::scan(const std::shared_ptr<t
   const core::access& access = **entered;
   auto txn = snapshot(access);
   if (!txn) return txn.error();
+  static const table_writes none;
   const auto own = written_.find(table->id);
-  auto found = scan_table(*txn, access.main().tables(), *table, range, options,
-                          own == written_.end() ? table_writes{} : own->second.writes);
+  const table_writes& writes = own == written_.end() ? none : own->second.writes;
+  auto found = scan_table(*txn, access.main().tables(), *table, range, options, writes);
   if (!found) return found.error();
   ranges_.push_back({table, std::move(found->read)});
   return std::move(found->entries);

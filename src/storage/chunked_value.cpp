@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "storage/row.hpp"
+#include "storage/value_pieces.hpp"
 
 namespace levada::storage {
 namespace {
@@ -18,11 +19,6 @@ struct chunk_key {
   [[nodiscard]] bytes view() const noexcept { return std::as_bytes(std::span{this, 1}); }
 };
 static_assert(sizeof(chunk_key) == 16);
-
-struct value_header {
-  std::uint64_t size;
-  std::uint64_t checksum;
-};
 
 constexpr std::size_t chunk_bytes = row_bytes_max;
 
@@ -38,22 +34,11 @@ error damaged(std::uint64_t key, const char* what) {
 
 result<void> put_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t key, bytes value) {
   if (auto erased = erase_chunked(txn, table, key); !erased) return erased;
-  const value_header header{value.size(), checksum_of(key, value)};
-  std::array<std::byte, chunk_bytes> chunk;
-  std::memcpy(chunk.data(), &header, sizeof header);
-  std::size_t filled = sizeof header;
-  std::uint64_t number = 0;
-  do {
-    const std::size_t n = std::min(value.size(), chunk_bytes - filled);
-    if (n > 0) std::memcpy(chunk.data() + filled, value.data(), n);
-    value = value.subspan(n);
-    filled += n;
-    while (filled % 8 != 0) chunk[filled++] = std::byte{0};
-    const chunk_key k{big_endian(key), big_endian(number++)};
-    if (auto put = txn.put(table, k.view(), {chunk.data(), filled}); !put) return put;
-    filled = 0;
-  } while (!value.empty());
-  return {};
+  return cut_value<chunk_bytes>(value, checksum_of(key, value), chunk_bytes,
+                                [&](std::uint64_t number, bytes chunk) {
+                                  const chunk_key k{big_endian(key), big_endian(number)};
+                                  return txn.put(table, k.view(), chunk);
+                                });
 }
 
 result<void> erase_chunked(write_transaction& txn, MDB_dbi table, std::uint64_t key) {

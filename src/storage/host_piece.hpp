@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "storage/lmdb.hpp"
+#include "storage/value_pieces.hpp"
 
 namespace levada::storage {
 
@@ -17,12 +18,6 @@ inline constexpr std::size_t piece_number_bytes = 2;
 
 /// Key and value of a piece together.
 inline constexpr std::size_t piece_bytes_max = 2024;
-
-/// What the first piece begins with.
-struct host_value_header {
-  std::uint64_t size;
-  std::uint64_t checksum;
-};
 
 [[nodiscard]] inline bytes bytes_of(std::string_view text) noexcept {
   return std::as_bytes(std::span{text.data(), text.size()});
@@ -67,7 +62,7 @@ class piece_key {
 };
 
 [[nodiscard]] inline std::size_t pieces_of(const piece_key& key, std::uint64_t size) noexcept {
-  return (sizeof(host_value_header) + size + key.room() - 1) / key.room();
+  return (sizeof(value_header) + size + key.room() - 1) / key.room();
 }
 
 }  // namespace levada::storage

@@ -52,7 +52,7 @@ class assembly {
  private:
   const piece_key& key_;
   std::uint32_t table_;
-  host_value_header header_{};
+  value_header header_{};
   std::string value_;
 };
 
@@ -62,7 +62,7 @@ result<std::size_t> pieces_there(const write_transaction& txn, const main_tables
   auto first = txn.get(tables.host, key.view());
   if (!first) return first.error();
   if (!*first) return std::size_t{0};
-  host_value_header header{};
+  value_header header{};
   if ((*first)->size() >= sizeof header) std::memcpy(&header, (*first)->data(), sizeof header);
   return std::min<std::size_t>(pieces_of(key, header.size), std::size_t{1} << (8 * piece_number_bytes));
 }
@@ -115,22 +115,15 @@ result<void> put_host_value(write_transaction& txn, const main_tables& tables, s
   piece_key at{table, key};
   auto before = pieces_there(txn, tables, at);
   if (!before) return before.error();
-  const host_value_header header{value.size(), host_checksum(at, value)};
-  std::array<std::byte, piece_bytes_max> piece;
-  std::memcpy(piece.data(), &header, sizeof header);
-  std::size_t filled = sizeof header;
-  std::size_t number = 0;
-  do {
-    const std::size_t n = std::min(value.size(), at.room() - filled);
-    if (n > 0) std::memcpy(piece.data() + filled, value.data(), n);
-    value.remove_prefix(n);
-    filled += n;
-    while (filled % 8 != 0) piece[filled++] = std::byte{0};
-    at.number(number++);
-    if (auto put = txn.put(tables.host, at.view(), {piece.data(), filled}); !put) return put;
-    filled = 0;
-  } while (!value.empty());
-  return erase_pieces(txn, tables, at, number, *before);
+  std::size_t pieces = 0;
+  auto cut = cut_value<piece_bytes_max>(bytes_of(value), host_checksum(at, value), at.room(),
+                                        [&](std::uint64_t number, bytes piece) {
+                                          at.number(number);
+                                          ++pieces;
+                                          return txn.put(tables.host, at.view(), piece);
+                                        });
+  if (!cut) return cut;
+  return erase_pieces(txn, tables, at, pieces, *before);
 }
 
 result<bool> erase_host_value(write_transaction& txn, const main_tables& tables, std::uint32_t table,
