@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
 #include <support/sanitizers.hpp>
 
 namespace levada::crash {
@@ -10,6 +16,7 @@ namespace {
 
 using testing::Contains;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 power_cut_summary cut_power(const power_cut_options& options) {
   auto summary = run_power_cuts(options);
@@ -24,47 +31,67 @@ constexpr std::uint64_t states_of(std::uint64_t states) {
   return test::under_sanitizer ? states / 4 : states;
 }
 
-/// What would show that nothing was shown.
-void expect_evidence(const power_cut_summary& summary) {
-  if (test::under_sanitizer) return;  // too few states for each kind to be sure to come
-  EXPECT_GT(summary.states_in_creation, 0U) << to_text(summary);
-  EXPECT_GT(summary.sealings, 10U) << to_text(summary);
-  EXPECT_GT(summary.segments, summary.sealings) << to_text(summary);
-  EXPECT_GT(summary.segments_removed, 10U) << to_text(summary);
-  EXPECT_GT(summary.states_in_sealing, 10U) << to_text(summary);
-  EXPECT_GT(summary.states_in_removal, 5U) << to_text(summary);
-  EXPECT_GT(summary.states_in_flush, 3U) << to_text(summary);
-  EXPECT_GT(summary.states_in_recovery, 10U) << to_text(summary);
-  EXPECT_GT(summary.states_of_death, 3U) << to_text(summary);
-  EXPECT_GT(summary.states_with_faults, 30U) << to_text(summary);
-  EXPECT_GT(summary.injected.writes_lost, 0U) << to_text(summary);
-  EXPECT_GT(summary.injected.writes_torn, 0U) << to_text(summary);
-  EXPECT_GT(summary.injected.names_lost, 0U) << to_text(summary);
-  EXPECT_GT(summary.checked.records, 0U) << to_text(summary);
-  EXPECT_GT(summary.checked.commits, 0U) << to_text(summary);
-  EXPECT_GT(summary.checked.settlements, 0U) << to_text(summary);
-  EXPECT_GT(summary.checked.trims, 0U) << to_text(summary);
-  EXPECT_GT(summary.checked.deletions, 0U) << to_text(summary);
+/// Of what a campaign must have shown, what this one did not: without it, that nothing was violated would say
+/// little.
+std::set<std::string> missing_evidence(const power_cut_options& options, const power_cut_summary& s) {
+  std::set<std::string> missing;
+  const auto need = [&missing](std::uint64_t count, std::uint64_t more_than, const char* of_what) {
+    if (count <= more_than) missing.emplace(of_what);
+  };
+  need(s.states_in_creation, 0, "cuts while the store is made");
+  need(s.sealings, 10, "sealings");
+  if (s.segments <= s.sealings) missing.emplace("sealings of several segments");
+  need(s.segments_removed, 10, "segments removed");
+  need(s.states_in_sealing, 10, "cuts during a sealing");
+  need(s.states_in_removal, 5, "cuts around a removal");
+  need(s.states_in_flush, 3, "cuts during a sync");
+  need(s.states_in_recovery, 10, "cuts during a recovery");
+  need(s.states_of_death, 3, "deaths of the process alone");
+  need(s.states_with_faults, 30, "states with faults");
+  need(s.injected.writes_lost, 0, "writes lost");
+  need(s.injected.writes_torn, 0, "writes torn");
+  need(s.injected.names_lost, 0, "names lost");
+  need(s.checked.records, 0, "acknowledged records");
+  need(s.checked.commits, 0, "committed offsets");
+  need(s.checked.settlements, 0, "settled messages");
+  need(s.checked.trims, 0, "removals of records");
+  need(s.checked.deletions, 0, "deletions");
+  if (options.mode == durability::checkpointed) {
+    need(s.states_taken_back, 30, "stores taken back");
+    need(s.checked.flushes, 0, "syncs");
+  }
+  return missing;
+}
+
+/// Threads and chance decide where a cut falls, and rarely leave one kind out: then there are more of them.
+void cut_power_until_all_is_shown(power_cut_options options) {
+  constexpr int rounds_max = 6;
+  std::optional<std::set<std::string>> missing;
+  for (int round = 0; round < rounds_max; ++round) {
+    const auto summary = cut_power(options);
+    ASSERT_EQ(summary.states_in_violation, 0U) << to_text(summary);
+    if (test::under_sanitizer) return;  // too few states for each kind to be sure to come
+    auto now = missing_evidence(options, summary);
+    if (missing) std::erase_if(now, [&](const std::string& kind) { return !missing->contains(kind); });
+    missing = std::move(now);
+    if (missing->empty()) return;
+    options.seed += 1'000;
+  }
+  EXPECT_THAT(*missing, IsEmpty());
 }
 
 class PowerCut : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(PowerCut, LosesNothingAcknowledgedAndLeavesAStoreThatOpens) {
-  const auto summary = cut_power({.seed = GetParam(), .states = states_of(140)});
-  EXPECT_EQ(summary.states_in_violation, 0U) << to_text(summary);
-  expect_evidence(summary);
+  cut_power_until_all_is_shown({.seed = GetParam(), .states = states_of(140)});
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, PowerCut, testing::Values(1, 2, 3, 4, 5));
 
 class PowerCutWithCheckpoints : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(PowerCutWithCheckpoints, TakesTheStoreBackToOneMomentSinceTheLastCheckpoint) {
-  const auto summary =
-      cut_power({.seed = GetParam(), .states = states_of(150), .mode = durability::checkpointed});
-  EXPECT_EQ(summary.states_in_violation, 0U) << to_text(summary);
-  expect_evidence(summary);
-  EXPECT_GT(summary.states_taken_back, states_of(30)) << to_text(summary);
-  EXPECT_GT(summary.checked.flushes, 0U) << to_text(summary);
+  cut_power_until_all_is_shown(
+      {.seed = GetParam(), .states = states_of(150), .mode = durability::checkpointed});
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, PowerCutWithCheckpoints, testing::Values(1, 2));
 
