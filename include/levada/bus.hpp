@@ -27,6 +27,7 @@
 #include <levada/subscription.hpp>
 #include <levada/table.hpp>
 #include <levada/topic.hpp>
+#include <levada/topic_pattern.hpp>
 #include <levada/transaction.hpp>
 #include <levada/types.hpp>
 
@@ -69,8 +70,8 @@ class LEVADA_EXPORT bus {
   /// were delivered, and gives the store up. On return the handlers that were to run in the bus's own thread
   /// have run. Idempotent. Fails when that last note could not be written; the store is given up all the
   /// same, and intact. In a forked child it fails with `errc::forked` and does nothing, as does the
-  /// destructor. In the bus's own thread it fails with `errc::would_deadlock`, as it would wait for the
-  /// handler that calls it.
+  /// destructor. In the bus's own thread, and in a subscription's handlers and callbacks, it fails with
+  /// `errc::would_deadlock`, as it would wait for the one that calls it. Subscriptions are closed first.
   result<void> close();
   /// Where handlers run that ask for no executor of their own: `bus_options::executor`, or that of the bus's
   /// own thread, which is not to be used once the bus is gone.
@@ -129,6 +130,22 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<consumer> assign(std::string_view group,
                                         const std::vector<topic_partition>& partitions,
                                         const consumer_options& options = {});
+  /// Joins a group, and has each record handled by `handler`, up to `subscription_options::workers` at a
+  /// time: see `subscription`. Fails as `join` does, and with `invalid_argument` for an empty handler.
+  [[nodiscard]] result<subscription> subscribe(std::string_view group, const std::vector<std::string>& topics,
+                                               record_handler handler,
+                                               const subscription_options& options = {});
+  /// The same with a handler that answers later.
+  [[nodiscard]] result<subscription> subscribe(std::string_view group, const std::vector<std::string>& topics,
+                                               async_record_handler handler,
+                                               const subscription_options& options = {});
+  /// The same for topics chosen by a pattern.
+  [[nodiscard]] result<subscription> subscribe(std::string_view group, const topic_pattern& topics,
+                                               record_handler handler,
+                                               const subscription_options& options = {});
+  [[nodiscard]] result<subscription> subscribe(std::string_view group, const topic_pattern& topics,
+                                               async_record_handler handler,
+                                               const subscription_options& options = {});
   /// Forgets a group and what it has committed. Fails with `unknown_group`, and with `group_in_use` while it
   /// has members. Consumers from `assign` go on reading, but their commits fail with `unknown_group`.
   result<void> delete_group(std::string_view name);

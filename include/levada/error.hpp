@@ -115,6 +115,8 @@ enum class errc : int {
   job_in_use = 56,
   /// No job has this name.
   unknown_job = 57,
+  /// A handler of the host's threw something, or dropped what it was to answer.
+  handler_failed = 58,
 
   /// An exclusive queue belongs to another connection (AMQP's RESOURCE_LOCKED).
   resource_locked = 60,

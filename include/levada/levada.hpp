@@ -28,6 +28,7 @@
 #include <levada/table.hpp>
 #include <levada/table_key.hpp>
 #include <levada/topic.hpp>
+#include <levada/topic_pattern.hpp>
 #include <levada/transaction.hpp>
 #include <levada/types.hpp>
 #include <levada/version.hpp>

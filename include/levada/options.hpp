@@ -32,6 +32,7 @@ class error;
 class new_assignment;
 class partitioner;
 class record;
+class record_view;
 class revocation;
 
 /// Who moves records from the journal into segments, and removes what retention gives up.
@@ -272,6 +273,57 @@ struct consumer_options {
   /// Partitions are gone without having been given up: the member was fenced, their topic was deleted, or the
   /// bus was closed before the member. Others may read them already. Default: nothing is done.
   std::function<void(std::span<const topic_partition>)> on_lost = nullptr;
+};
+
+/// Of which records a subscription handles one at a time, in their order (after Confluent's Parallel
+/// Consumer).
+enum class handling_order : std::uint8_t {
+  /// Of those of a partition that have the same key. Records without a key are in no order.
+  key,
+  /// Of those of a partition.
+  partition,
+  /// Of none.
+  none,
+};
+
+/// What becomes of a record whose handler has failed.
+enum class failed_handling : std::uint8_t {
+  /// The subscription ends; who subscribes next begins with this record, or with one before it.
+  stop,
+  /// It counts as done.
+  skip,
+  /// It is handled again after `subscription_options::retry_delay`; what must not overtake it waits.
+  retry,
+};
+
+/// How `bus::subscribe` has records handled.
+struct subscription_options {
+  /// How it reads. Its callbacks are called in the subscription's thread, after what the subscription does
+  /// itself. `auto_commit` must be absent, as the subscription commits.
+  consumer_options consumer = {};
+  /// Most records that are being handled at a time, of all partitions. Default: 1. 1 to 1,024.
+  std::size_t workers = 1;
+  /// Default: by key.
+  handling_order order = handling_order::key;
+  /// Most records that have been read and are not done; then reading waits. Default: 10,000. At least 1.
+  std::size_t records_max = 10'000;
+  /// How often what is done is committed, by the clock of the bus; with each handover, and at the end, it is
+  /// in any case. Default: 1 s. Not negative.
+  std::chrono::milliseconds commit_interval = std::chrono::seconds{1};
+  /// Where handlers are called: an executor of the host's, whose context must outlive the subscription.
+  /// Default: threads of the subscription's own, as many as `workers`.
+  boost::asio::any_io_executor executor = {};
+  /// Asked when a handler has failed: `attempt` is 1 for the first time that the record was handled. Called
+  /// where the handler has failed; must not throw. Default: the subscription stops.
+  std::function<failed_handling(const record_view&, const error&, std::uint32_t attempt)> on_failed_handling =
+      nullptr;
+  /// Default: 1 s. Not negative.
+  std::chrono::milliseconds retry_delay = std::chrono::seconds{1};
+  /// Told of what failed, but for handlers: a commit, which will be tried again; records that were removed
+  /// before they were read, and a topic that was deleted, after which it goes on; and last of all, if it was
+  /// not closed, why it has ended. Called in the subscription's thread; may close the subscription, but must
+  /// not destroy it, or throw. Default: none.
+  std::function<void(const error&)> on_failure = nullptr;
 };
 
 /// How a consumer of a queue takes deliveries.

@@ -21,6 +21,7 @@
 #include "bus/retention.hpp"
 #include "bus/route.hpp"
 #include "bus/space.hpp"
+#include "bus/subscription_impl.hpp"
 #include "bus/table_impl.hpp"
 #include "bus/topic_impl.hpp"
 #include "bus/transaction_impl.hpp"
@@ -151,6 +152,8 @@ result<void> bus::close() {
   if (impl_->owner->inside_own_thread())
     return error{errc::would_deadlock,
                  "close: called by a handler in the bus's own thread, for which it would wait"};
+  if (subscription::impl::calls_host_of(*impl_->owner))
+    return error{errc::would_deadlock, "close: called by a subscription's handler, for which it would wait"};
   return impl_->owner->close(core::leftovers::commit);
 }
 

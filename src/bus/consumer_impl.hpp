@@ -16,7 +16,7 @@
 
 #include <levada/consumer.hpp>
 #include <levada/rebalancing.hpp>
-#include <levada/subscription.hpp>
+#include <levada/topic_pattern.hpp>
 
 namespace levada {
 

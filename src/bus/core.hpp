@@ -19,7 +19,7 @@
 #include "bus/collector.hpp"
 #include "bus/commit_scope.hpp"
 #include "bus/courier.hpp"
-#include "bus/executor_thread.hpp"
+#include "bus/executor_threads.hpp"
 #include "bus/group_commit.hpp"
 #include "bus/maintenance.hpp"
 #include "bus/reader_watch.hpp"
@@ -87,7 +87,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
 
   /// Has an intent committed some time; it is told the outcome, also when the bus takes nothing more.
   /// The thread in which calls are made that wait, for callers that do not.
-  [[nodiscard]] executor_thread& calls() noexcept { return calls_; }
+  [[nodiscard]] executor_threads& calls() noexcept { return calls_; }
   void submit(std::string operation, std::unique_ptr<intent> i,
               group_commit::led_by who = group_commit::led_by::any);
   /// `group_commit::lead_some`, while the bus is open.
@@ -248,8 +248,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::string failure_;  // why
   std::atomic<std::uint32_t> epoch_{0};
   group_commit commits_;
-  executor_thread own_;
-  executor_thread calls_;
+  executor_threads own_;
+  executor_threads calls_;
   std::mutex collectors_mutex_;
   std::vector<std::weak_ptr<collector>> collectors_;
 

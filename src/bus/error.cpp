@@ -91,6 +91,8 @@ const char* sentence(errc e) noexcept {
       return "the job runs already";
     case errc::unknown_job:
       return "no job has this name";
+    case errc::handler_failed:
+      return "a handler has thrown, or dropped what it was to answer";
     case errc::fenced:
       return "somebody else has taken over";
     case errc::resource_locked:

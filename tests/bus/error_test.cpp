@@ -54,6 +54,7 @@ constexpr std::pair<errc, int> published[] = {
     {errc::log_truncated, 55},
     {errc::job_in_use, 56},
     {errc::unknown_job, 57},
+    {errc::handler_failed, 58},
     {errc::resource_locked, 60},
     {errc::unknown_delivery, 61},
     {errc::conflict, 70},

@@ -1,4 +1,4 @@
-#include <levada/subscription.hpp>
+#include <levada/topic_pattern.hpp>
 
 #include <fmt/format.h>
 #include <boost/regex.hpp>

@@ -1,9 +1,10 @@
-#include "bus/executor_thread.hpp"
+#include "bus/executor_threads.hpp"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <future>
+#include <latch>
 #include <memory>
 #include <thread>
 
@@ -14,25 +15,32 @@ namespace {
 
 namespace asio = boost::asio;
 
-TEST(ExecutorThread, RunsWhatIsPostedInOneThreadOfItsOwn) {
-  executor_thread own;
+TEST(ExecutorThreads, RunWhatIsPostedInAThreadOfTheirOwn) {
+  executor_threads own;
   std::promise<bool> inside;
   asio::post(own.executor(), [&] { inside.set_value(own.inside()); });
   EXPECT_TRUE(inside.get_future().get());
   EXPECT_FALSE(own.inside());
 }
 
-TEST(ExecutorThread, RunsEverythingThatWasPostedBeforeItsEnd) {
+TEST(ExecutorThreads, RunEverythingThatWasPostedBeforeTheirEnd) {
   std::atomic<int> ran{0};
   {
-    executor_thread own;
+    executor_threads own;
     for (int i = 0; i < 100; ++i) asio::post(own.executor(), [&] { ++ran; });
   }
   EXPECT_EQ(ran, 100);
 }
 
-TEST(ExecutorThread, DoesNotWaitForItselfWhenItEndsItself) {
-  auto own = std::make_unique<executor_thread>();
+TEST(ExecutorThreads, RunAsManyThingsAtATimeAsThereAreThreads) {
+  executor_threads own{3};
+  std::latch all{3};
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(own.post([&] { all.arrive_and_wait(); }));
+  all.wait();
+}
+
+TEST(ExecutorThreads, DoNotWaitForTheOneThatEndsThem) {
+  auto own = std::make_unique<executor_threads>();
   std::promise<void> ended;
   std::promise<void> posted;
   asio::post(own->executor(), [&] {
@@ -45,8 +53,8 @@ TEST(ExecutorThread, DoesNotWaitForItselfWhenItEndsItself) {
   EXPECT_FALSE(own);
 }
 
-TEST(ExecutorThread, LeavesToTheSystemsExecutorWhatIsAskedOfItAfterItsEnd) {
-  executor_thread own;
+TEST(ExecutorThreads, LeaveToTheSystemsExecutorWhatIsAskedOfThemAfterTheirEnd) {
+  executor_threads own;
   EXPECT_TRUE(own.post([] {}));
   own.end();
   own.end();
