@@ -36,6 +36,7 @@
 #include <levada/error.hpp>
 #include <levada/producer.hpp>
 #include <levada/queue.hpp>
+#include <levada/requester.hpp>
 #include <levada/topic.hpp>
 #include <levada/transaction.hpp>
 
@@ -90,6 +91,18 @@ auto bus::async_publish(std::string exchange, std::string routing_key, record r,
         start_publish(self, to, key, what, detail::completion<publish_receipt>{std::move(handler)});
       },
       token, impl_, std::move(exchange), std::move(routing_key), std::move(r));
+}
+
+template <class Token>
+auto bus::async_reply(const record_view& request, record r, Token&& token) {
+  // What is needed of the request is copied: it may be gone by the time that the call is made.
+  std::string to{request.properties().reply_to};
+  r.correlation_id(std::string{request.properties().correlation_id});
+  return boost::asio::async_initiate<Token, void(result<publish_receipt>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, const std::string& queue, const record& what) {
+        start_reply(self, queue, what, detail::completion<publish_receipt>{std::move(handler)});
+      },
+      token, impl_, std::move(to), std::move(r));
 }
 
 template <class Token>
@@ -348,6 +361,30 @@ auto transaction::async_commit(Token&& token) {
         start_commit(self, detail::completion<transaction_receipt>{std::move(handler)});
       },
       token, impl_);
+}
+
+template <class Token>
+auto requester::async_request(std::string exchange, std::string routing_key, record r,
+                              std::chrono::milliseconds timeout, Token&& token) {
+  message request{std::move(exchange), std::move(routing_key), std::move(r)};
+  return boost::asio::async_initiate<Token, void(result<delivery>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, message what, std::chrono::milliseconds most) {
+        start_request(self, std::move(what), most, detail::completion<delivery>{std::move(handler)});
+      },
+      token, impl_, std::move(request), timeout);
+}
+
+template <class Token>
+auto requester::async_gather(std::string exchange, std::string routing_key, record r, reply_condition enough,
+                             std::chrono::milliseconds timeout, Token&& token) {
+  message request{std::move(exchange), std::move(routing_key), std::move(r)};
+  return boost::asio::async_initiate<Token, void(result<gathered_replies>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, message what, reply_condition condition,
+         std::chrono::milliseconds most) {
+        start_gather(self, std::move(what), std::move(condition), most,
+                     detail::completion<gathered_replies>{std::move(handler)});
+      },
+      token, impl_, std::move(request), std::move(enough), timeout);
 }
 
 template <class Token>

@@ -23,6 +23,7 @@
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/replay.hpp>
+#include <levada/requester.hpp>
 #include <levada/space.hpp>
 #include <levada/subscription.hpp>
 #include <levada/table.hpp>
@@ -194,6 +195,13 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<queue_consumer> consume(std::string_view queue,
                                                const queue_consumer_options& options = {});
 
+  /// A private queue for replies, and who waits for them: see `requester`.
+  [[nodiscard]] result<requester> make_requester();
+  /// Answers a request: publishes `r` to where the request has asked for, with the request's correlation id
+  /// in place of its own. Where the requester is gone, `routed` is 0. Fails with `invalid_argument` for a
+  /// record that asks for no reply.
+  result<publish_receipt> reply(const record_view& request, record r);
+
   // Tables and transactions
 
   /// Declares a table of the host's own data.
@@ -250,6 +258,8 @@ class LEVADA_EXPORT bus {
 
   template <class Token>
   auto async_publish(std::string exchange, std::string routing_key, record r, Token&& token);
+  template <class Token>
+  auto async_reply(const record_view& request, record r, Token&& token);
   template <class Token>
   auto async_declare_topic(std::string name, topic_options options, Token&& token);
   template <class Token>
@@ -333,6 +343,8 @@ class LEVADA_EXPORT bus {
                                        detail::completion<T> done);
   template <class T, class Token>
   auto async_call(std::function<result<T>(bus&)> call, Token&& token);
+  static void start_reply(const std::shared_ptr<impl>& self, std::string_view queue, const record& r,
+                          detail::completion<publish_receipt> done);
   explicit bus(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

@@ -122,6 +122,10 @@ enum class errc : int {
   resource_locked = 60,
   /// No unsettled delivery has this tag (AMQP's "unknown delivery tag").
   unknown_delivery = 61,
+  /// No queue takes the message (AMQP's NO_ROUTE).
+  unroutable = 62,
+  /// What was waited for did not come in time.
+  timed_out = 63,
 
   /// What a transaction has read has changed since; it may be done again.
   conflict = 70,

@@ -22,6 +22,7 @@
 #include <levada/record_batch.hpp>
 #include <levada/repair.hpp>
 #include <levada/replay.hpp>
+#include <levada/requester.hpp>
 #include <levada/routing.hpp>
 #include <levada/space.hpp>
 #include <levada/subscription.hpp>

@@ -1,55 +1,20 @@
 // The asynchronous twins of a bus's own calls.
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "bus/bus_impl.hpp"
 #include "bus/calls.hpp"
-#include "bus/route.hpp"
+#include "bus/submitted_message.hpp"
 
 namespace levada {
-namespace {
-
-/// A message that nobody waits for.
-class submitted_route final : public intent {
- public:
-  submitted_route(std::shared_ptr<topic_slot> exchange, routed_append message,
-                  pending<publish_receipt> answer)
-      : intent{message.rows().bytes()},
-        exchange_{std::move(exchange)},
-        message_{std::move(message)},
-        route_{*exchange_, message_},
-        answer_{std::move(answer)} {}
-
-  [[nodiscard]] result<void> execute(commit_scope& scope) override { return route_.execute(scope); }
-  void applied(commit_scope&) noexcept override {}
-  void finished(result<void> outcome) noexcept override {
-    answer_.answer(outcome ? result<publish_receipt>{route_.receipt()} : outcome.error());
-  }
-
- private:
-  const std::shared_ptr<topic_slot> exchange_;
-  routed_append message_;
-  route_intent route_;
-  pending<publish_receipt> answer_;
-};
-
-}  // namespace
-
 void bus::start_publish(const std::shared_ptr<impl>& self, std::string_view exchange,
                         std::string_view routing_key, const record& r,
                         detail::completion<publish_receipt> done) {
-  const std::string operation = fmt::format("publish to exchange '{}'", exchange);
   pending<publish_receipt> answer{std::move(done), *self->owner};
-  auto slot = self->exchange_of(operation, exchange);
-  if (!slot) return answer.answer(slot.error());
-  if (auto checked = check_routing_key(operation, routing_key); !checked)
-    return answer.answer(checked.error());
-  auto message = routed_append::make(*self->owner, **slot, operation, routing_key, r);
-  if (!message) return answer.answer(message.error());
-  self->owner->submit(
-      operation, std::make_unique<submitted_route>(std::move(*slot), std::move(*message), std::move(answer)));
+  submit_message(*self->owner, exchange, routing_key, r,
+                 [answer = std::move(answer)](result<publish_receipt> outcome) mutable {
+                   answer.answer(std::move(outcome));
+                 });
 }
 
 void bus::start_close(const std::shared_ptr<impl>& self, detail::completion<void> done) {

@@ -99,6 +99,10 @@ const char* sentence(errc e) noexcept {
       return "the queue belongs to another handle";
     case errc::unknown_delivery:
       return "there is no such unsettled delivery";
+    case errc::unroutable:
+      return "no queue takes the message";
+    case errc::timed_out:
+      return "what was waited for did not come in time";
     case errc::conflict:
       return "what the transaction has read has changed";
     case errc::transaction_expired:

@@ -57,6 +57,8 @@ constexpr std::pair<errc, int> published[] = {
     {errc::handler_failed, 58},
     {errc::resource_locked, 60},
     {errc::unknown_delivery, 61},
+    {errc::unroutable, 62},
+    {errc::timed_out, 63},
     {errc::conflict, 70},
     {errc::transaction_expired, 71},
 };
