@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <lmdb.h>
 
 #include <algorithm>
 #include <charconv>
@@ -42,6 +43,10 @@ constexpr std::string_view usage =
     "  --records-min <n>      the smallest store of cost_with_size (default: 1M); each next has ten times "
     "as\n"
     "  --records-max <n>      many records, up to this (default: 10M; 100M takes about 13 GB of disk)\n";
+
+constexpr std::string_view durability =
+    "Durability: sync on both sides (every commit is flushed before it returns), but where a line says\n"
+    "checkpointed: there raw LMDB never flushes (MDB_NOSYNC), and both stores lie in memory, at /dev/shm.\n";
 
 constexpr std::string_view method_of_pairs =
     "Pairs: both sides do the same work on the same stored rows, in turn, in changing order; median of 7\n"
@@ -84,9 +89,7 @@ std::uint64_t* amount_of(levada::bench::amounts& all, std::string_view option) {
 }
 
 void print_flush(const char* when, const std::filesystem::path& directory) {
-  const levada::bench::flush_latency flush = levada::bench::measure_flush(directory);
-  fmt::print("Disk {}: 4 KiB appended and flushed in {:.0f} us (median), {:.0f} us (p90).\n", when,
-             flush.median, flush.p90);
+  fmt::print("{}", levada::bench::describe(levada::bench::measure_flush(directory), when));
   std::fflush(stdout);
 }
 
@@ -146,7 +149,8 @@ int run(int argc, char** argv) {
     levada::bench::ask_large_commits(suite);
   }
 
-  fmt::print("{}{}{}", levada::bench::describe_machine(options.directory), ask_long ? "" : method_of_pairs,
+  fmt::print("{}{}\n{}{}{}", levada::bench::describe_machine(options.directory),
+             mdb_version(nullptr, nullptr, nullptr), durability, ask_long ? "" : method_of_pairs,
              method_of_studies);
   levada::bench::note_signals();
   print_flush("before", options.directory);

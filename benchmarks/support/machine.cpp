@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <lmdb.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -74,11 +73,7 @@ std::string describe_machine(const std::filesystem::path& directory) {
   ::getloadavg(&load, 1);
   std::string text = fmt::format(
       "levada {}.{}.{}, {}, {} build{}\n"
-      "{}, {} cores, load {:.2f}; {} {}; file system {}\n"
-      "{}\n"
-      "Durability: sync on both sides (every commit is flushed before it returns), but where a line says\n"
-      "checkpointed: there raw LMDB never flushes (MDB_NOSYNC), and both stores lie in memory, at "
-      "/dev/shm.\n",
+      "{}, {} cores, load {:.2f}; {} {}; file system {}\n",
       LEVADA_VERSION_MAJOR, LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH, compiler(), LEVADA_BENCH_BUILD_TYPE,
 #ifdef NDEBUG
       "",
@@ -86,7 +81,7 @@ std::string describe_machine(const std::filesystem::path& directory) {
       " WITH ASSERTIONS: figures of debug builds say nothing about levada",
 #endif
       processor(), std::thread::hardware_concurrency(), load, &kernel.sysname[0], &kernel.release[0],
-      file_system(directory), mdb_version(nullptr, nullptr, nullptr));
+      file_system(directory));
   return text;
 }
 
@@ -110,6 +105,11 @@ flush_latency measure_flush(const std::filesystem::path& directory) {
   }
   std::sort(taken.begin(), taken.end());
   return {.median = taken[rounds / 2], .p90 = taken[rounds * 9 / 10]};
+}
+
+std::string describe(const flush_latency& flush, std::string_view when) {
+  return fmt::format("Disk {}: 4 KiB appended and flushed in {:.0f} us (median), {:.0f} us (p90).\n", when,
+                     flush.median, flush.p90);
 }
 
 }  // namespace levada::bench

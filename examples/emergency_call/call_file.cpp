@@ -23,10 +23,10 @@ malformed_line::malformed_line(std::filesystem::path file, std::size_t number, s
 
 std::vector<call> read_calls(const std::filesystem::path& file, std::size_t calls_max) {
   if (std::filesystem::is_directory(file)) {
-    throw failure{fmt::format("cannot read '{}': it is a directory", file.native())};
+    throw example::failure{fmt::format("cannot read '{}': it is a directory", file.native())};
   }
   std::ifstream in{file, std::ios::binary};
-  if (!in) throw failure{fmt::format("cannot read '{}': {}", file.native(), std::strerror(errno))};
+  if (!in) throw example::failure{fmt::format("cannot read '{}': {}", file.native(), std::strerror(errno))};
   std::vector<call> calls;
   std::string line;
   for (std::size_t number = 1; calls.size() < calls_max && std::getline(in, line); ++number) {
@@ -34,12 +34,13 @@ std::vector<call> read_calls(const std::filesystem::path& file, std::size_t call
     if (line.ends_with('\r')) line.pop_back();
     try {
       calls.push_back(parse_call(line, number));
-    } catch (const failure& f) {
+    } catch (const example::failure& f) {
       throw malformed_line{file, number, f.what()};
     }
   }
-  if (in.bad()) throw failure{fmt::format("cannot read '{}': {}", file.native(), std::strerror(errno))};
-  if (calls.empty()) throw failure{fmt::format("'{}' holds no calls", file.native())};
+  if (in.bad())
+    throw example::failure{fmt::format("cannot read '{}': {}", file.native(), std::strerror(errno))};
+  if (calls.empty()) throw example::failure{fmt::format("'{}' holds no calls", file.native())};
   return calls;
 }
 

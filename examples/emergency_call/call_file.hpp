@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include <common/failure.hpp>
+
 #include "call.hpp"
-#include "failure.hpp"
 
 namespace emergency {
 
 /// A line of a file of calls is not a call. The text names all three.
-class malformed_line : public failure {
+class malformed_line : public example::failure {
  public:
   malformed_line(std::filesystem::path file, std::size_t number, std::string reason);
 

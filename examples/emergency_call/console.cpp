@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include "text.hpp"
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -23,7 +23,8 @@ std::string to_text(const progress& p) {
   for (std::size_t n = 0; n < bar_width; ++n) bar += n < filled ? "█" : "░";
   const auto rate = p.elapsed.count() > 0 ? static_cast<double>(p.acknowledged) / p.elapsed.count() : 0.0;
   return fmt::format("{} {:>3} %  {}  {} of {} calls  {:.0f}/s  {} queues", bar, 100 * p.acknowledged / all,
-                     minute_text(p.clock), grouped(p.acknowledged), grouped(p.calls), rate, p.subscribers);
+                     minute_text(p.clock), example::grouped(p.acknowledged), example::grouped(p.calls), rate,
+                     p.subscribers);
 }
 
 console::console() : overwrites_{::isatty(STDERR_FILENO) == 1}, bold_{::isatty(STDOUT_FILENO) == 1} {}

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "failure.hpp"
+#include <common/failure.hpp>
 
 namespace emergency {
 namespace {
@@ -14,7 +14,7 @@ std::string take_quoted(std::string_view& rest, std::size_t number) {
   for (;;) {
     const auto quote = rest.find('"');
     if (quote == std::string_view::npos) {
-      throw failure{fmt::format("the quotes around field {} are not closed", number)};
+      throw example::failure{fmt::format("the quotes around field {} are not closed", number)};
     }
     field += rest.substr(0, quote);
     rest.remove_prefix(quote + 1);
@@ -23,7 +23,7 @@ std::string take_quoted(std::string_view& rest, std::size_t number) {
     rest.remove_prefix(1);
   }
   if (!rest.empty() && rest.front() != ',') {
-    throw failure{fmt::format("field {} goes on behind its closing quote", number)};
+    throw example::failure{fmt::format("field {} goes on behind its closing quote", number)};
   }
   return field;
 }
@@ -31,7 +31,7 @@ std::string take_quoted(std::string_view& rest, std::size_t number) {
 std::string take_plain(std::string_view& rest, std::size_t number) {
   const auto field = rest.substr(0, rest.find(','));
   if (field.find('"') != std::string_view::npos) {
-    throw failure{fmt::format("field {} has a quote in its middle", number)};
+    throw example::failure{fmt::format("field {} has a quote in its middle", number)};
   }
   rest.remove_prefix(field.size());
   return std::string{field};

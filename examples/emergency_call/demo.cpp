@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -12,11 +11,14 @@
 #include <random>
 #include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/core.h>
+
+#include <common/failure.hpp>
+#include <common/run_directory.hpp>
+#include <common/text.hpp>
 
 #include "call_file.hpp"
 #include "console.hpp"
@@ -25,7 +27,6 @@
 #include "sample.hpp"
 #include "store.hpp"
 #include "store_contents.hpp"
-#include "text.hpp"
 #include "witness.hpp"
 
 namespace emergency {
@@ -55,44 +56,17 @@ std::filesystem::path events_in(const std::filesystem::path& directory) {
   return directory / "events";
 }
 
-/// Where a run keeps its things: the user's directory, or a temporary one that is removed unless `keep` is
-/// called.
-class run_directory {
- public:
-  explicit run_directory(const std::optional<std::filesystem::path>& chosen) {
-    if (chosen) {
-      path_ = *chosen;
-      for (const auto& p : {store_in(path_), events_in(path_)}) {
-        if (std::filesystem::exists(p)) throw failure{fmt::format("'{}' exists already", p.native())};
-      }
-      std::filesystem::create_directories(path_);
-    } else {
-      std::string name = std::filesystem::temp_directory_path() / "emergency-call-XXXXXX";
-      if (::mkdtemp(name.data()) == nullptr) throw std::system_error{errno, std::generic_category(), name};
-      path_ = name;
-      is_temporary_ = true;
-    }
+/// An earlier run is left as it is.
+void expect_unused(const std::filesystem::path& directory) {
+  for (const auto& p : {store_in(directory), events_in(directory)}) {
+    if (std::filesystem::exists(p)) throw example::failure{fmt::format("'{}' exists already", p.native())};
   }
-  ~run_directory() {
-    std::error_code ignored;
-    if (is_temporary_) std::filesystem::remove_all(path_, ignored);
-  }
-  run_directory(const run_directory&) = delete;
-  run_directory& operator=(const run_directory&) = delete;
-
-  void keep() { is_temporary_ = false; }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] bool is_temporary() const { return is_temporary_; }
-
- private:
-  std::filesystem::path path_;
-  bool is_temporary_ = false;
-};
+}
 
 /// After how many acknowledged calls the host is killed: spread over the run, at other moments for other
 /// seeds.
 std::vector<std::size_t> kill_moments(std::size_t calls, std::size_t kills, std::uint64_t seed) {
-  if (kills >= calls) throw failure{fmt::format("{} kills are too many for {} calls", kills, calls)};
+  if (kills >= calls) throw example::failure{fmt::format("{} kills are too many for {} calls", kills, calls)};
   std::mt19937_64 random{seed};
   std::uniform_real_distribution<double> spread{0.1, 0.9};
   std::set<std::size_t> moments;
@@ -139,7 +113,7 @@ class run {
     host_->end_input();
     while (const auto lines = host_->read(std::nullopt)) take(*lines);
     host_->wait();
-    if (!events_.flush()) throw failure{"the file of events cannot be written"};
+    if (!events_.flush()) throw example::failure{"the file of events cannot be written"};
   }
 
   [[nodiscard]] const witness& seen() const { return seen_; }
@@ -163,7 +137,7 @@ class run {
     report_.clear();
     out_.line(fmt::format(
         "kill -9: host {} is dead; {} calls acknowledged, {} callers without an answer call again",
-        seen_.lives(), grouped(seen_.count().acknowledged), waiting_.size()));
+        seen_.lives(), example::grouped(seen_.count().acknowledged), waiting_.size()));
     start_host();
   }
 
@@ -199,7 +173,7 @@ class run {
   std::vector<std::string> read_host(std::chrono::milliseconds timeout) {
     if (auto lines = host_->read(timeout)) return *std::move(lines);
     host_->wait();  // throws unless it ended well
-    throw failure{"the host has ended before its work was done"};
+    throw example::failure{"the host has ended before its work was done"};
   }
 
   void take(const std::vector<std::string>& lines) {
@@ -249,7 +223,7 @@ class run {
 bool show_proof(const witness& seen, const std::filesystem::path& directory, console& out) {
   const auto proof = prove(seen, read_back(directory));
   out.title(fmt::format("Proof: {} events from outside against the store as read back",
-                        grouped(seen.count().events)));
+                        example::grouped(seen.count().events)));
   for (const auto& line : render(proof)) out.line(line);
   return all_hold(proof);
 }
@@ -259,16 +233,17 @@ bool show_proof(const witness& seen, const std::filesystem::path& directory, con
 int run_demo(const options& o) {
   auto calls = o.input ? read_calls(*o.input, o.calls.value_or(std::numeric_limits<std::size_t>::max()))
                        : make_sample(o.calls.value_or(made_up_calls), o.seed);
-  run_directory directory{o.directory};
+  if (o.directory) expect_unused(*o.directory);
+  example::run_directory directory{o.directory, "emergency-call"};
   console out;
   listen_for_interruption();
-  out.line(fmt::format("{} calls, {}", grouped(calls.size()),
+  out.line(fmt::format("{} calls, {}", example::grouped(calls.size()),
                        o.input ? fmt::format("read from {}", o.input->native())
                                : fmt::format("made up with seed {}", o.seed)));
   run r{o, std::move(calls), directory.path(), out};
   r.to_the_end();
   if (interrupted != 0) out.line("interrupted: no more calls, and what was called is finished");
-  out.line(fmt::format("{} calls in {:.1f} s, {} kills", grouped(r.seen().calls().size()),
+  out.line(fmt::format("{} calls in {:.1f} s, {} kills", example::grouped(r.seen().calls().size()),
                        r.elapsed().count(), r.seen().count().kills));
   if (!show_proof(r.seen(), directory.path(), out)) {
     directory.keep();
@@ -281,14 +256,14 @@ int run_demo(const options& o) {
 int prove_again(const options& o) {
   const auto file = events_in(*o.directory);
   std::ifstream in{file};
-  if (!in) throw failure{fmt::format("cannot read '{}': {}", file.native(), std::strerror(errno))};
+  if (!in) throw example::failure{fmt::format("cannot read '{}': {}", file.native(), std::strerror(errno))};
   witness seen;
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     try {
       seen.see(parse_event(line));
-    } catch (const failure& f) {
-      throw failure{fmt::format("{}, line {}: {}", file.native(), number, f.what())};
+    } catch (const example::failure& f) {
+      throw example::failure{fmt::format("{}, line {}: {}", file.native(), number, f.what())};
     }
   }
   console out;

@@ -4,8 +4,8 @@
 
 #include <fmt/core.h>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include <common/failure.hpp>
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -43,7 +43,7 @@ struct writer {
 /// The words of a line, taken one after the other.
 class words {
  public:
-  explicit words(std::string_view text) : text_{text}, words_{split(text, ' ')} {}
+  explicit words(std::string_view text) : text_{text}, words_{example::split(text, ' ')} {}
 
   std::string_view next() {
     if (at_ == words_.size()) refuse();
@@ -51,7 +51,7 @@ class words {
   }
   template <class Number = std::uint64_t>
   Number number() {
-    const auto n = parse_number<Number>(next());
+    const auto n = example::parse_number<Number>(next());
     if (!n) refuse();
     return *n;
   }
@@ -60,7 +60,7 @@ class words {
     if (at_ != words_.size()) refuse();
     return e;
   }
-  [[noreturn]] void refuse() const { throw failure{fmt::format("'{}' is not an event", text_)}; }
+  [[noreturn]] void refuse() const { throw example::failure{fmt::format("'{}' is not an event", text_)}; }
 
  private:
   std::string_view text_;
@@ -71,8 +71,9 @@ class words {
 call_made parse_call_made(std::string_view text) {
   const auto rest = text.substr(called.size());
   const auto space = rest.find(' ');
-  const auto id = parse_number<call_id>(rest.substr(0, space));
-  if (!id || space == std::string_view::npos) throw failure{fmt::format("'{}' is not an event", text)};
+  const auto id = example::parse_number<call_id>(rest.substr(0, space));
+  if (!id || space == std::string_view::npos)
+    throw example::failure{fmt::format("'{}' is not an event", text)};
   return {parse_call(rest.substr(space + 1), *id)};
 }
 

@@ -7,9 +7,10 @@
 
 #include <fmt/core.h>
 
+#include <common/failure.hpp>
+
 #include "analyst.hpp"
 #include "call_register.hpp"
-#include "failure.hpp"
 #include "lanes.hpp"
 #include "notifier.hpp"
 #include "records.hpp"
@@ -25,7 +26,7 @@ constexpr std::size_t operators_count = 8;
 call call_on(const std::string& line) {
   auto e = parse_event(line);
   auto* const made = std::get_if<call_made>(&e);
-  if (!made) throw failure{fmt::format("standard input: '{}' is not a call", line)};
+  if (!made) throw example::failure{fmt::format("standard input: '{}' is not a call", line)};
   return std::move(made->call);
 }
 

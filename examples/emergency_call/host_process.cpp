@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "failure.hpp"
+#include <common/failure.hpp>
 
 namespace emergency {
 namespace {
@@ -27,7 +27,7 @@ void close_end(int& fd) {
 }
 
 [[noreturn]] void refuse(const char* operation, int error) {
-  throw failure{fmt::format("cannot start the host: {}: {}", operation, std::strerror(error))};
+  throw example::failure{fmt::format("cannot start the host: {}: {}", operation, std::strerror(error))};
 }
 
 pid_t spawn(std::vector<std::string> arguments, int input, int output) {
@@ -119,7 +119,7 @@ void host_process::wait() {
   pid_ = -1;
   if (WIFEXITED(status) && WEXITSTATUS(status) != 0) throw host_failed{};
   if (WIFSIGNALED(status) && !killed_) {
-    throw failure{fmt::format("the host was ended by signal {}", WTERMSIG(status))};
+    throw example::failure{fmt::format("the host was ended by signal {}", WTERMSIG(status))};
   }
 }
 

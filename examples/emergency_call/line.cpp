@@ -4,8 +4,8 @@
 
 #include <fmt/core.h>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include <common/failure.hpp>
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -42,8 +42,8 @@ line line_at(std::string_view area, std::string_view address) {
 }
 
 line parse_line_key(std::string_view key) {
-  const auto words = split(key, '.');
-  if (words.size() != 3) throw failure{fmt::format("'{}' is not a line's key", key)};
+  const auto words = example::split(key, '.');
+  if (words.size() != 3) throw example::failure{fmt::format("'{}' is not a line's key", key)};
   return {std::string{words[0]}, std::string{words[1]}, std::string{words[2]}};
 }
 
@@ -61,12 +61,12 @@ scope scope::of_line(const line& one) {
 }
 
 scope scope::parse(std::string_view binding_key) {
-  const auto words = split(binding_key, '.');
+  const auto words = example::split(binding_key, '.');
   if (words.size() == 2 && words[1] == "#") return {std::string{words[0]}, "", ""};
   if (words.size() == 3) {
     return {std::string{words[0]}, std::string{words[1]}, words[2] == "*" ? "" : std::string{words[2]}};
   }
-  throw failure{fmt::format("'{}' is not a subscriber's binding key", binding_key)};
+  throw example::failure{fmt::format("'{}' is not a subscriber's binding key", binding_key)};
 }
 
 std::string scope::binding_key() const {

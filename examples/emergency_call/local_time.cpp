@@ -4,7 +4,7 @@
 
 #include <fmt/core.h>
 
-#include "text.hpp"
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -23,7 +23,7 @@ bool has_form(std::string_view text) {
 std::optional<local_time> parse_local_time(std::string_view text) {
   if (!has_form(text)) return std::nullopt;
   const auto number = [&](std::size_t at, std::size_t length) {
-    return *parse_number<int>(text.substr(at, length));
+    return *example::parse_number<int>(text.substr(at, length));
   };
   const std::chrono::year_month_day day{std::chrono::year{number(0, 4)},
                                         std::chrono::month{static_cast<unsigned>(number(5, 2))},

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <common/failure.hpp>
+
 #include "demo.hpp"
 #include "host.hpp"
 #include "host_process.hpp"
@@ -31,7 +33,7 @@ int run(const emergency::options& o) {
 
 int main(int argc, char** argv) try {
   return run(emergency::parse_options(argc, argv));
-} catch (const emergency::usage_error& e) {
+} catch (const example::usage_error& e) {
   fmt::print(stderr, "emergency_call: {}\nTry --help.\n", e.what());
   return 2;
 } catch (const emergency::host_failed&) {

@@ -1,14 +1,13 @@
 #include "options.hpp"
 
-#include <algorithm>
 #include <array>
-#include <limits>
 #include <string>
 
 #include <fmt/core.h>
 #include <getopt.h>
 
-#include "text.hpp"
+#include <common/command_line.hpp>
+#include <common/failure.hpp>
 
 namespace emergency {
 
@@ -55,25 +54,11 @@ constexpr std::array letters{
     option{nullptr, 0, nullptr, 0},
 };
 
-std::uint64_t parse_count(std::string_view name, std::string_view text, std::uint64_t least,
-                          std::uint64_t most) {
-  const auto n = parse_number<std::uint64_t>(text);
-  if (!n || *n < least || *n > most) {
-    throw usage_error{fmt::format("--{}: '{}' is not a whole number from {} to {}", name, text, least, most)};
-  }
-  return *n;
-}
-
-std::filesystem::path parse_path(std::string_view name, std::string_view text) {
-  if (text.empty()) throw usage_error{fmt::format("--{}: the path is empty", name)};
-  return text;
-}
-
 pace parse_pace(std::string_view text) {
   try {
     return pace::parse(text);
-  } catch (const failure& f) {
-    throw usage_error{fmt::format("--speed: {}", f.what())};
+  } catch (const example::failure& f) {
+    throw example::usage_error{fmt::format("--speed: {}", f.what())};
   }
 }
 
@@ -82,25 +67,25 @@ void apply(options& o, int l, std::string_view value) {
   constexpr std::uint64_t days_max = 100'000;
   switch (l) {
     case letter::dir:
-      o.directory = parse_path("dir", value);
+      o.directory = example::parse_path("dir", value);
       break;
     case letter::input:
-      o.input = parse_path("input", value);
+      o.input = example::parse_path("input", value);
       break;
     case letter::calls:
-      o.calls = parse_count("calls", value, 1, calls_max);
+      o.calls = example::parse_count("calls", value, {1, calls_max});
       break;
     case letter::seed:
-      o.seed = parse_count("seed", value, 0, std::numeric_limits<std::uint64_t>::max());
+      o.seed = example::parse_count("seed", value, {});
       break;
     case letter::speed:
       o.pace = parse_pace(value);
       break;
     case letter::kills:
-      o.kills = parse_count("kills", value, 0, calls_max);
+      o.kills = example::parse_count("kills", value, {0, calls_max});
       break;
     case letter::report_days:
-      o.report_period = std::chrono::days{parse_count("report-days", value, 0, days_max)};
+      o.report_period = std::chrono::days{example::parse_count("report-days", value, {0, days_max})};
       break;
     case letter::prove:
       o.what = options::job::prove;
@@ -120,21 +105,13 @@ void apply(options& o, int l, std::string_view value) {
 
 options parse_options(int argc, char** argv) {
   options o;
-  ::optind = 0;  // anew, also when it was used before
-  ::opterr = 0;
-  // A leading colon tells a missing value from an unknown option.
-  for (;;) {
-    const int at = std::max(::optind, 1);
-    const int l = ::getopt_long(argc, argv, "+:", letters.data(), nullptr);
-    if (l == -1) break;
-    if (l == '?') throw usage_error{fmt::format("'{}' is not an option", argv[at])};
-    if (l == ':') throw usage_error{fmt::format("{}: a value is missing", argv[at])};
-    apply(o, l, ::optarg != nullptr ? ::optarg : "");
-    if (o.what == options::job::help) return o;
-  }
-  if (::optind < argc) throw usage_error{fmt::format("'{}' is not an option", argv[::optind])};
+  example::read_options(argc, argv, letters.data(), [&](int l, std::string_view value) {
+    apply(o, l, value);
+    return o.what != options::job::help;
+  });
+  if (o.what == options::job::help) return o;
   if (!o.directory && (o.what == options::job::prove || o.what == options::job::host)) {
-    throw usage_error{"--prove and --host need --dir"};
+    throw example::usage_error{"--prove and --host need --dir"};
   }
   return o;
 }

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string_view>
 
-#include "failure.hpp"
 #include "pace.hpp"
 
 namespace emergency {
@@ -37,13 +36,7 @@ struct options {
   std::optional<std::chrono::days> report_period;
 };
 
-/// The command line is not understood.
-class usage_error : public failure {
- public:
-  using failure::failure;
-};
-
-/// Reads the command line. Throws `usage_error`.
+/// Reads the command line. Throws `example::usage_error`.
 [[nodiscard]] options parse_options(int argc, char** argv);
 
 extern const std::string_view usage;

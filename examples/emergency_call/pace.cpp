@@ -4,8 +4,8 @@
 
 #include <fmt/core.h>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include <common/failure.hpp>
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -16,10 +16,12 @@ constexpr double times_max = 1e12;
 }  // namespace
 
 pace pace::parse(std::string_view text) {
-  const auto times = parse_number<double>(text.ends_with('x') ? text.substr(0, text.size() - 1) : text);
+  const auto times =
+      example::parse_number<double>(text.ends_with('x') ? text.substr(0, text.size() - 1) : text);
   if (!times || !(*times >= times_min && *times <= times_max)) {
-    throw failure{fmt::format("'{}' is not a speed: a number from {} to {} is expected, such as 3600x", text,
-                              times_min, times_max)};
+    throw example::failure{
+        fmt::format("'{}' is not a speed: a number from {} to {} is expected, such as 3600x", text, times_min,
+                    times_max)};
   }
   pace p;
   p.times_ = *times;

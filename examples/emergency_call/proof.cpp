@@ -10,7 +10,7 @@
 
 #include <fmt/core.h>
 
-#include "text.hpp"
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -51,8 +51,8 @@ claim nothing_lost(const witness& seen, const store_contents& stored) {
       ++found;
     }
   }
-  c.evidence =
-      fmt::format("{} acknowledged, {} of them stored byte for byte", grouped(acknowledged), grouped(found));
+  c.evidence = fmt::format("{} acknowledged, {} of them stored byte for byte", example::grouped(acknowledged),
+                           example::grouped(found));
   return c;
 }
 
@@ -63,9 +63,9 @@ claim nothing_added(const witness& seen, const store_contents& stored) {
     if (!seen.calls().contains(id)) c.violations.push_back(fmt::format("nobody made call {}", id));
     if (count > 1) c.violations.push_back(fmt::format("call {} is stored {} times", id, count));
   }
-  c.evidence =
-      fmt::format("{} records of {} calls; {} known when called again", grouped(stored.alerts.size()),
-                  grouped(counts.size()), grouped(seen.count().acknowledged_again));
+  c.evidence = fmt::format("{} records of {} calls; {} known when called again",
+                           example::grouped(stored.alerts.size()), example::grouped(counts.size()),
+                           example::grouped(seen.count().acknowledged_again));
   return c;
 }
 
@@ -113,8 +113,8 @@ claim handed_exactly(const witness& seen) {
     handings += story.handings.size();
   }
   append(c.violations, seen.wrong().repeated, "twice: ");
-  c.evidence = fmt::format("{} alerts handed over, {} subscribers came and went", grouped(handings),
-                           grouped(seen.count().joined));
+  c.evidence = fmt::format("{} alerts handed over, {} subscribers came and went", example::grouped(handings),
+                           example::grouped(seen.count().joined));
   return c;
 }
 
@@ -128,8 +128,8 @@ claim no_wrong_line(const witness& seen, const store_contents& stored) {
           fmt::format("call {} from {} is stored under {}", r.call, story->second.line, r.line));
     }
   }
-  c.evidence = fmt::format("{} deliveries, {} of them wrong", grouped(seen.count().deliveries),
-                           grouped(seen.wrong().wrong_line.size()));
+  c.evidence = fmt::format("{} deliveries, {} of them wrong", example::grouped(seen.count().deliveries),
+                           example::grouped(seen.wrong().wrong_line.size()));
   return c;
 }
 
@@ -162,7 +162,7 @@ claim order_held(const witness& seen, const store_contents& stored) {
   const auto lines = check_order(stored.alerts, "topic", c.violations);
   check_order(stored.handed, "exchange", c.violations);
   append(c.violations, seen.wrong().late, "delivered late: ");
-  c.evidence = fmt::format("{} lines: in topic, exchange and at each subscriber", grouped(lines));
+  c.evidence = fmt::format("{} lines: in topic, exchange and at each subscriber", example::grouped(lines));
   return c;
 }
 
@@ -192,8 +192,9 @@ claim repeated_only_after_kills(const witness& seen, const store_contents& store
                       story.handings.size(), count));
     }
   }
-  c.evidence = fmt::format("{} kills; {} alerts again, none of them committed", seen.count().kills,
-                           grouped(stored.handed.size() - std::min(stored.handed.size(), counts.size())));
+  c.evidence =
+      fmt::format("{} kills; {} alerts again, none of them committed", seen.count().kills,
+                  example::grouped(stored.handed.size() - std::min(stored.handed.size(), counts.size())));
   return c;
 }
 
@@ -208,7 +209,7 @@ claim accepted_once(const witness& seen, const store_contents& stored) {
         "call {}, {}, is stored as accepted {} times", id,
         story.accepted ? "which was told to be accepted" : "of which no acceptance was told", count));
   }
-  c.evidence = fmt::format("{} acceptances stored", grouped(stored.acceptances.size()));
+  c.evidence = fmt::format("{} acceptances stored", example::grouped(stored.acceptances.size()));
   return c;
 }
 
@@ -219,8 +220,8 @@ claim store_is_sound(const store_contents& stored) {
     c.violations.push_back(fmt::format("the notifier has not committed {} alerts", stored.alerts_to_do));
   }
   if (stored.queues > 0) c.violations.push_back(fmt::format("{} queues are left over", stored.queues));
-  c.evidence =
-      fmt::format("{} pages, {} records checked", grouped(stored.check.pages), grouped(stored.check.records));
+  c.evidence = fmt::format("{} pages, {} records checked", example::grouped(stored.check.pages),
+                           example::grouped(stored.check.records));
   return c;
 }
 
@@ -232,24 +233,8 @@ std::vector<claim> prove(const witness& seen, const store_contents& stored) {
           accepted_once(seen, stored), store_is_sound(stored)};
 }
 
-bool all_hold(const std::vector<claim>& proof) {
-  return std::all_of(proof.begin(), proof.end(), [](const claim& c) { return c.violations.empty(); });
-}
-
 std::vector<std::string> render(const std::vector<claim>& proof) {
-  constexpr std::size_t violations_max = 5;
-  std::vector<std::string> lines;
-  for (const auto& c : proof) {
-    lines.push_back(fmt::format("  {} {:<47} {}", c.violations.empty() ? "✓" : "✗", c.promise, c.evidence));
-    const auto shown = std::min(c.violations.size(), violations_max);
-    for (std::size_t n = 0; n < shown; ++n) lines.push_back(fmt::format("      {}", c.violations[n]));
-    if (shown < c.violations.size()) {
-      lines.push_back(fmt::format("      and {} more", grouped(c.violations.size() - shown)));
-    }
-  }
-  lines.emplace_back(all_hold(proof) ? "PROVED: nothing lost, nothing misdelivered, order held"
-                                     : "NOT PROVED: what is marked with ✗ was not kept");
-  return lines;
+  return example::render(proof, "nothing lost, nothing misdelivered, order held");
 }
 
 }  // namespace emergency

@@ -4,8 +4,9 @@
 
 #include <fmt/core.h>
 
+#include <common/failure.hpp>
+
 #include "csv.hpp"
-#include "failure.hpp"
 
 namespace emergency {
 namespace {
@@ -28,8 +29,8 @@ T header_in(const levada::record_view& r, const char* name) {
   const auto value = r.header(name);
   const T* const typed = value ? std::get_if<T>(&*value) : nullptr;
   if (!typed) {
-    throw failure{fmt::format("'{}' partition {} offset {}: no header '{}'", r.topic(), r.partition().value(),
-                              r.offset().value(), name)};
+    throw example::failure{fmt::format("'{}' partition {} offset {}: no header '{}'", r.topic(),
+                                       r.partition().value(), r.offset().value(), name)};
   }
   return *typed;
 }
@@ -55,8 +56,8 @@ acceptance acceptance_in(const levada::record_view& r) {
   const auto called = parse_local_time(fields[0]);
   const auto accepted = fields.size() == 3 ? parse_local_time(fields[1]) : std::nullopt;
   if (!category || !called || !accepted) {
-    throw failure{fmt::format("'{}' partition {} offset {}: not an acceptance", r.topic(),
-                              r.partition().value(), r.offset().value())};
+    throw example::failure{fmt::format("'{}' partition {} offset {}: not an acceptance", r.topic(),
+                                       r.partition().value(), r.offset().value())};
   }
   return {call_id_in(r),
           *category,

@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include "failure.hpp"
+#include <common/failure.hpp>
 
 namespace emergency {
 
@@ -18,7 +18,7 @@ void reporter::tell(const event& e) {
     if (written >= 0) {
       rest.remove_prefix(static_cast<std::size_t>(written));
     } else if (errno != EINTR) {
-      throw failure{fmt::format("cannot write to standard output: {}", std::strerror(errno))};
+      throw example::failure{fmt::format("cannot write to standard output: {}", std::strerror(errno))};
     }
   }
 }

@@ -9,7 +9,7 @@
 
 #include <fmt/core.h>
 
-#include "text.hpp"
+#include <common/text.hpp>
 
 namespace emergency {
 namespace {
@@ -73,7 +73,7 @@ std::string table_line(const row& r, std::uint64_t all_calls, std::uint64_t most
   const auto share =
       100.0 * static_cast<double>(r.tally.calls) / static_cast<double>(std::max<std::uint64_t>(all_calls, 1));
   return fmt::format("{:<{}.{}} {:>7} {:>5.1f} % {:>8} {:>7} {:>7} {:>7}  {}", r.name, name_width, name_width,
-                     grouped(r.tally.calls), share, grouped(r.tally.waits.count()),
+                     example::grouped(r.tally.calls), share, example::grouped(r.tally.waits.count()),
                      wait_text(r.tally.waits, 50), wait_text(r.tally.waits, 90),
                      wait_text(r.tally.waits, 100), horizontal_bar(r.tally.calls, most_calls, bar_width));
 }
@@ -114,7 +114,7 @@ void add_areas(std::vector<std::string>& lines, const statistics& s) {
 
 void add_hours(std::vector<std::string>& lines, const statistics& s) {
   const auto& hours = s.by_hour();
-  const auto most = grouped(*std::max_element(hours.begin(), hours.end()));
+  const auto most = example::grouped(*std::max_element(hours.begin(), hours.end()));
   lines.emplace_back("calls by hour of the day");
   const auto chart = column_chart(hours, chart_height);
   for (const auto& line : chart) {
@@ -136,11 +136,12 @@ std::vector<std::string> render(const statistics& s) {
   std::vector<std::string> lines;
   const auto& total = s.total();
   if (total.calls == 0) {
-    lines.push_back(fmt::format("No new calls, {} acceptances.", grouped(total.waits.count())));
+    lines.push_back(fmt::format("No new calls, {} acceptances.", example::grouped(total.waits.count())));
     return lines;
   }
-  lines.push_back(fmt::format("{} calls from {} to {}; {} acceptances", grouped(total.calls),
-                              minute_text(s.first()), minute_text(s.last()), grouped(total.waits.count())));
+  lines.push_back(fmt::format("{} calls from {} to {}; {} acceptances", example::grouped(total.calls),
+                              minute_text(s.first()), minute_text(s.last()),
+                              example::grouped(total.waits.count())));
   lines.emplace_back();
   lines.push_back(
       fmt::format("{:<{}} {:>7} {:>7} {:>8} {:>23}", "", name_width, "", "", "", "from call to acceptance"));

@@ -4,7 +4,8 @@
 
 #include <fmt/core.h>
 
-#include "failure.hpp"
+#include <common/failure.hpp>
+
 #include "records.hpp"
 #include "store.hpp"
 
@@ -63,8 +64,8 @@ void switchboard::hand(const levada::record_view& alert) {
     const auto receipt = bus_.publish(names::exchange, key, levada::record{alert}).value();
     out_.tell(alert_handed{call_id_in(alert), alert.partition(), alert.offset(), receipt.routed});
     if (receipt.routed != expected) {
-      throw failure{fmt::format("the alert of line '{}' went into {} queues instead of {}", key,
-                                receipt.routed, expected)};
+      throw example::failure{fmt::format("the alert of line '{}' went into {} queues instead of {}", key,
+                                         receipt.routed, expected)};
     }
   });
 }

@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include "failure.hpp"
+#include <common/failure.hpp>
 
 namespace emergency {
 
@@ -94,13 +94,13 @@ void witness::take(const offset_committed& e) {
 
 witness::call_story& witness::story_of(call_id c) {
   const auto found = calls_.find(c);
-  if (found == calls_.end()) throw failure{fmt::format("nobody made call {}", c)};
+  if (found == calls_.end()) throw example::failure{fmt::format("nobody made call {}", c)};
   return found->second;
 }
 
 const scope& witness::scope_of(subscriber_id s) const {
   const auto found = subscribers_.find(s);
-  if (found == subscribers_.end()) throw failure{fmt::format("subscriber {} never joined", s)};
+  if (found == subscribers_.end()) throw example::failure{fmt::format("subscriber {} never joined", s)};
   return found->second;
 }
 

@@ -135,7 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
 std::string refusal(const std::filesystem::path& file) {
   try {
     static_cast<void>(read_calls(file, all));
-  } catch (const failure& e) {
+  } catch (const example::failure& e) {
     return e.what();
   }
   return "none";

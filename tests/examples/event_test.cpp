@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <emergency_call/failure.hpp>
+#include <common/failure.hpp>
 
 namespace emergency {
 namespace {
@@ -20,7 +20,7 @@ TEST(Event, IsReadAsItWasWritten) {
 TEST(Event, RefusesOtherText) {
   for (const auto* text : {"", "hello", "called", "called x 1,2", "called 7", "started now", "accepted",
                            "accepted x", "handed 7 1 5", "joined 3 old-town"}) {
-    EXPECT_THROW(static_cast<void>(parse_event(text)), failure) << text;
+    EXPECT_THROW(static_cast<void>(parse_event(text)), example::failure) << text;
   }
 }
 

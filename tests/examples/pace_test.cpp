@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <emergency_call/failure.hpp>
+#include <common/failure.hpp>
 
 namespace emergency {
 namespace {
@@ -37,7 +37,7 @@ TEST(Pace, StaysWithinWhatNanosecondsCount) {
 
 TEST(Pace, RefusesWhatIsNoSpeed) {
   for (const auto* text : {"", "x", "0", "-1x", "fast", "10xx", "inf", "nan", "1e13"}) {
-    EXPECT_THROW(static_cast<void>(pace::parse(text)), failure) << text;
+    EXPECT_THROW(static_cast<void>(pace::parse(text)), example::failure) << text;
   }
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <emergency_call/failure.hpp>
+#include <common/failure.hpp>
 
 namespace emergency {
 namespace {
@@ -273,10 +273,10 @@ TEST_F(Proof, CatchesWorkLeftUndoneAndADamagedStore) {
 TEST(Witness, RefusesEventsThatCannotBe) {
   witness seen;
   seen.see(host_started{});
-  EXPECT_THROW(seen.see(call_acknowledged{1, false}), failure);
-  EXPECT_THROW(seen.see(call_accepted{1}), failure);
+  EXPECT_THROW(seen.see(call_acknowledged{1, false}), example::failure);
+  EXPECT_THROW(seen.see(call_accepted{1}), example::failure);
   seen.see(parse_event(good_events[0]));
-  EXPECT_THROW(seen.see(alert_delivered{1, 1}), failure);
+  EXPECT_THROW(seen.see(alert_delivered{1, 1}), example::failure);
 }
 
 TEST(Witness, KnowsHowFarTheNotifierIsBehind) {

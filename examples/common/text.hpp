@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace emergency {
+namespace example {
 
 /// A number for people: 12,345.
 [[nodiscard]] std::string grouped(std::uint64_t n);
@@ -25,4 +25,4 @@ template <class Number>
   return n;
 }
 
-}  // namespace emergency
+}  // namespace example

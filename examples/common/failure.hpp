@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-namespace emergency {
+namespace example {
 
 /// What the user is told in one line before the program ends.
 class failure : public std::runtime_error {
@@ -10,4 +10,10 @@ class failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-}  // namespace emergency
+/// The command line is not understood.
+class usage_error : public failure {
+ public:
+  using failure::failure;
+};
+
+}  // namespace example

@@ -1,6 +1,6 @@
 #include "text.hpp"
 
-namespace emergency {
+namespace example {
 
 std::string grouped(std::uint64_t n) {
   std::string text = std::to_string(n);
@@ -18,4 +18,4 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return parts;
 }
 
-}  // namespace emergency
+}  // namespace example
