@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <levada/latency_histogram.hpp>
 #include <levada/options.hpp>
 #include <levada/types.hpp>
 
@@ -148,7 +149,78 @@ struct bus_health {
   std::string reason;
 };
 
-/// What a bus tells of itself, of one moment.
+// What a bus has done since it was opened. Counters never fall; what was asked for and refused counts where
+// it says so. Durations are by the steady clock of the bus.
+
+/// Commits: what all writing comes to.
+struct commit_stats {
+  /// Transactions that were made, and those that failed, which were undone.
+  std::uint64_t commits = 0;
+  std::uint64_t failures = 0;
+  /// Calls that they carried out: `requests / commits` is how many share one.
+  std::uint64_t requests = 0;
+  /// Records appended, to topics and exchanges, and the bytes of the journal's rows that they took.
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  /// Bytes of records that wait to be committed now.
+  std::uint64_t pending_bytes = 0;
+  /// How long a transaction took, its flushes included.
+  latency_histogram duration;
+  /// How long callers that published waited, from their call until it was durable; calls that do not wait are
+  /// not among them.
+  latency_histogram publish_wait;
+};
+
+/// Reading by consumers of groups.
+struct consumer_stats {
+  /// Polls that returned records, and what they returned.
+  std::uint64_t polls = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  /// Members now, of all groups.
+  std::uint64_t members = 0;
+  /// Offsets committed, by partition.
+  std::uint64_t offsets_committed = 0;
+  /// Changes of ownership, members fenced, and what may have been delivered twice by that.
+  std::uint64_t rebalances = 0;
+  std::uint64_t fenced = 0;
+  std::uint64_t possible_duplicates = 0;
+};
+
+/// Exchanges and queues.
+struct queue_stats {
+  /// References that were put into queues, and messages that no binding took.
+  std::uint64_t routed = 0;
+  std::uint64_t unroutable = 0;
+  std::uint64_t delivered = 0;
+  /// Acknowledged, or discarded.
+  std::uint64_t settled = 0;
+  std::uint64_t requeued = 0;
+};
+
+struct transaction_stats {
+  std::uint64_t committed = 0;
+  /// Refused because something had changed that they had read.
+  std::uint64_t conflicts = 0;
+  /// Undone because they took too long, or their function failed.
+  std::uint64_t undone = 0;
+};
+
+/// What goes on behind.
+struct upkeep_stats {
+  /// Sealings, merges and compactions, and how long each took.
+  std::uint64_t runs = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t records_sealed = 0;
+  std::uint64_t segments_written = 0;
+  std::uint64_t segments_removed = 0;
+  latency_histogram duration;
+  /// Checkpoints made, and how long each took.
+  std::uint64_t checkpoints = 0;
+  latency_histogram checkpoint_duration;
+};
+
+/// What a bus tells of itself, of one moment. Its parts are read one after the other, while others go on.
 struct bus_stats {
   /// Whether the durability mode is `checkpointed`.
   bool checkpointed = false;
@@ -164,6 +236,12 @@ struct bus_stats {
   std::uint64_t segment_bytes = 0;
   /// Grows each time the store is taken back to a checkpoint.
   std::uint32_t epoch = 0;
+
+  commit_stats commits;
+  consumer_stats consumers;
+  queue_stats queues;
+  transaction_stats transactions;
+  upkeep_stats upkeep;
 };
 
 /// Something that does not hold together, found by `check_store`.

@@ -12,6 +12,7 @@
 #include <levada/error.hpp>
 #include <levada/inspect.hpp>
 #include <levada/job.hpp>
+#include <levada/latency_histogram.hpp>
 #include <levada/options.hpp>
 #include <levada/partitioner.hpp>
 #include <levada/producer.hpp>
