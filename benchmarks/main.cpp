@@ -138,6 +138,9 @@ int run(int argc, char** argv) {
     levada::bench::ask_consume(suite);
     levada::bench::ask_replay(suite);
     levada::bench::ask_parallel_replay(suite);
+    levada::bench::ask_delivery_latency(suite);
+    levada::bench::ask_many_publishers(suite);
+    levada::bench::ask_groups_at_rest(suite);
     levada::bench::ask_bystanders(suite);
   }
   if (ask_long || options.smoke) {

@@ -22,6 +22,12 @@ void ask_replay(suite& s);
 /// What do more threads bring to passes over sealed partitions?
 void ask_parallel_replay(suite& s);
 
+/// How long does a record take to another thread?
+void ask_delivery_latency(suite& s);
+/// How well do publishers share a flush?
+void ask_many_publishers(suite& s);
+/// What do consumers cost that wait?
+void ask_groups_at_rest(suite& s);
 /// What do publishers notice of a process that reads along, and of copies?
 void ask_bystanders(suite& s);
 
