@@ -37,6 +37,7 @@
 #include <levada/producer.hpp>
 #include <levada/queue.hpp>
 #include <levada/requester.hpp>
+#include <levada/subscription.hpp>
 #include <levada/topic.hpp>
 #include <levada/transaction.hpp>
 
@@ -158,6 +159,81 @@ auto bus::async_join(std::string group, std::vector<std::string> topics, const c
   return async_call<consumer>([group = std::move(group), topics = std::move(topics),
                                options](bus& b) { return b.join(group, topics, options); },
                               std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_join(std::string group, topic_pattern topics, const consumer_options& options,
+                     Token&& token) {
+  return async_call<consumer>([group = std::move(group), topics = std::move(topics),
+                               options](bus& b) { return b.join(group, topics, options); },
+                              std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_assign(std::string group, std::vector<topic_partition> partitions,
+                       const consumer_options& options, Token&& token) {
+  return async_call<consumer>([group = std::move(group), partitions = std::move(partitions),
+                               options](bus& b) { return b.assign(group, partitions, options); },
+                              std::forward<Token>(token));
+}
+
+template <class Topics, class Handler, class Token>
+auto bus::async_subscribe(std::string group, Topics topics, Handler handler,
+                          const subscription_options& options, Token&& token) {
+  return async_call<subscription>(
+      [group = std::move(group), topics = std::move(topics), handler = std::move(handler), options](bus& b) {
+        return b.subscribe(group, topics, handler, options);
+      },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_group(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_group(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_reset_offsets(std::string group, std::string topic, const offset_reset_options& options,
+                              Token&& token) {
+  return async_call<std::vector<offset_change>>(
+      [group = std::move(group), topic = std::move(topic), options](bus& b) {
+        return b.reset_offsets(group, topic, options);
+      },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_make_producer(std::string topic, const producer_options& options, Token&& token) {
+  return async_call<producer>(
+      [topic = std::move(topic), options](bus& b) { return b.make_producer(topic, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_make_requester(Token&& token) {
+  return async_call<requester>([](bus& b) { return b.make_requester(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_transact(std::function<result<void>(transaction&)> function, transact_options options,
+                         Token&& token) {
+  return async_call<transaction_receipt>(
+      [function = std::move(function), options](bus& b) { return b.transact(function, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_process(consumer& from,
+                        std::function<result<void>(transaction&, const record_batch&)> handler,
+                        const process_options& options, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<process_report>)>(
+      [](auto done, const std::shared_ptr<impl>& self, consumer* where,
+         std::function<result<void>(transaction&, const record_batch&)> what, const process_options& how) {
+        start_process(self, *where, std::move(what), how,
+                      detail::completion<process_report>{std::move(done)});
+      },
+      token, impl_, &from, std::move(handler), options);
 }
 
 template <class Token>
@@ -286,6 +362,42 @@ auto producer::async_publish(publish_batch batch, Token&& token) {
         start_publish(self, std::move(what), detail::completion<batch_receipt>{std::move(handler)});
       },
       token, impl_, std::move(batch));
+}
+
+template <class Token>
+auto producer::async_close(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_close(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
+}
+
+template <class Token>
+auto subscription::async_close(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_close(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
+}
+
+template <class Token>
+auto requester::async_close(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_close(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
+}
+
+template <class Token>
+auto consumer::async_close(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_close(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
 }
 
 template <class Token>

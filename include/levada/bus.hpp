@@ -279,6 +279,39 @@ class LEVADA_EXPORT bus {
   void async_join(std::string group, std::vector<std::string> topics, const consumer_options&& options,
                   Token&& token) = delete;
   template <class Token>
+  auto async_join(std::string group, topic_pattern topics, const consumer_options& options, Token&& token);
+  template <class Token>
+  void async_join(std::string group, topic_pattern topics, const consumer_options&& options,
+                  Token&& token) = delete;
+  template <class Token>
+  auto async_assign(std::string group, std::vector<topic_partition> partitions,
+                    const consumer_options& options, Token&& token);
+  template <class Token>
+  void async_assign(std::string group, std::vector<topic_partition> partitions,
+                    const consumer_options&& options, Token&& token) = delete;
+  /// `Topics` is a vector of names, or a `topic_pattern`; `Handler` a `record_handler` or an
+  /// `async_record_handler`.
+  template <class Topics, class Handler, class Token>
+  auto async_subscribe(std::string group, Topics topics, Handler handler, const subscription_options& options,
+                       Token&& token);
+  template <class Topics, class Handler, class Token>
+  void async_subscribe(std::string group, Topics topics, Handler handler,
+                       const subscription_options&& options, Token&& token) = delete;
+  template <class Token>
+  auto async_delete_group(std::string name, Token&& token);
+  template <class Token>
+  auto async_reset_offsets(std::string group, std::string topic, const offset_reset_options& options,
+                           Token&& token);
+  template <class Token>
+  void async_reset_offsets(std::string group, std::string topic, const offset_reset_options&& options,
+                           Token&& token) = delete;
+  template <class Token>
+  auto async_make_producer(std::string topic, const producer_options& options, Token&& token);
+  template <class Token>
+  void async_make_producer(std::string topic, const producer_options&& options, Token&& token) = delete;
+  template <class Token>
+  auto async_make_requester(Token&& token);
+  template <class Token>
   auto async_declare_exchange(std::string name, exchange_options options, Token&& token);
   template <class Token>
   auto async_declare_queue(std::string name, Token&& token);
@@ -296,6 +329,18 @@ class LEVADA_EXPORT bus {
   auto async_declare_table(std::string name, Token&& token);
   template <class Token>
   auto async_delete_table(std::string name, Token&& token);
+  /// The function runs in that thread, so captures must be safe there.
+  template <class Token>
+  auto async_transact(std::function<result<void>(transaction&)> function, transact_options options,
+                      Token&& token);
+  /// `from` must outlive it, and be left alone meanwhile. The handler runs in that thread; polling keeps
+  /// nobody from it.
+  template <class Token>
+  auto async_process(consumer& from, std::function<result<void>(transaction&, const record_batch&)> handler,
+                     const process_options& options, Token&& token);
+  template <class Token>
+  void async_process(consumer& from, std::function<result<void>(transaction&, const record_batch&)> handler,
+                     const process_options&& options, Token&& token) = delete;
   template <class Token>
   auto async_sync(Token&& token);
   template <class Token>
@@ -337,6 +382,9 @@ class LEVADA_EXPORT bus {
                             std::string_view routing_key, const record& r,
                             detail::completion<publish_receipt> done);
   static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
+  static void start_process(const std::shared_ptr<impl>& self, consumer& from,
+                            std::function<result<void>(transaction&, const record_batch&)> handler,
+                            const process_options& options, detail::completion<process_report> done);
   /// Has `call` made with a handle to this bus.
   template <class T>
   LEVADA_EXPORT static void start_call(const std::shared_ptr<impl>& self, std::function<result<T>(bus&)> call,

@@ -156,6 +156,9 @@ class LEVADA_EXPORT consumer {
   /// unnoticed. Waits for a handover of `async_poll` that is under way. Within one of the callbacks it is
   /// done as soon as that returns. Idempotent.
   void close() noexcept;
+  /// The same without waiting, for `void(result<void>)`. The callbacks are called in a thread of the bus's.
+  template <class Token>
+  auto async_close(Token&& token);
 
  private:
   friend class bus;
@@ -169,6 +172,7 @@ class LEVADA_EXPORT consumer {
   static void start_commit(const std::shared_ptr<impl>& self,
                            const std::optional<std::vector<offset_commit>>& what,
                            detail::completion<void> done);
+  static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
   explicit consumer(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

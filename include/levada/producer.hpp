@@ -92,6 +92,9 @@ class LEVADA_EXPORT producer {
   auto async_flush(Token&& token);
   /// Flushes, and ends the producer: nothing is taken any more. Idempotent.
   result<void> close();
+  /// The same without waiting, for `void(result<void>)`.
+  template <class Token>
+  auto async_close(Token&& token);
 
   /// The sequence of the last record that is known to be stored, of this producer or, right after making
   /// it, of an earlier one of the same id; 0 where there is none, or no id.
@@ -109,6 +112,7 @@ class LEVADA_EXPORT producer {
   static void start_publish(const std::shared_ptr<impl>& self, publish_batch batch,
                             detail::completion<batch_receipt> done);
   static void start_flush(const std::shared_ptr<impl>& self, detail::completion<void> done);
+  static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
   explicit producer(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

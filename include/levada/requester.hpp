@@ -79,6 +79,9 @@ class LEVADA_EXPORT requester {
 
   /// Fails the requests that wait, with `errc::closed`, and deletes the queue. Idempotent.
   void close() noexcept;
+  /// The same without waiting, for `void(result<void>)`.
+  template <class Token>
+  auto async_close(Token&& token);
 
  private:
   friend class bus;
@@ -91,6 +94,7 @@ class LEVADA_EXPORT requester {
                             std::chrono::milliseconds timeout, detail::completion<delivery> done);
   static void start_gather(const std::shared_ptr<impl>& self, message request, reply_condition enough,
                            std::chrono::milliseconds timeout, detail::completion<gathered_replies> done);
+  static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
   explicit requester(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

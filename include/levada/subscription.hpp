@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/options.hpp>
@@ -73,6 +74,10 @@ class LEVADA_EXPORT subscription {
   /// its handlers or callbacks, it returns at once, and that is done when they have returned. Idempotent.
   /// `bus::close` does the same first.
   void close() noexcept;
+  /// The same, and `wait`, without waiting, for any completion token of the signature `void(result<void>)`.
+  /// See <levada/async.hpp>, which defines it.
+  template <class Token>
+  auto async_close(Token&& token);
 
   /// Whether it is still at work: it has not been closed, nor ended by itself.
   [[nodiscard]] bool active() const noexcept;
@@ -90,6 +95,7 @@ class LEVADA_EXPORT subscription {
 
  private:
   friend class bus;
+  static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
   explicit subscription(std::shared_ptr<impl> self) noexcept;
   std::shared_ptr<impl> impl_;
 };

@@ -42,6 +42,17 @@ template void bus::start_call(const std::shared_ptr<impl>&, std::function<result
                               detail::completion<levada::topic>);
 template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<consumer>(bus&)>,
                               detail::completion<consumer>);
+template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<producer>(bus&)>,
+                              detail::completion<producer>);
+template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<requester>(bus&)>,
+                              detail::completion<requester>);
+template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<subscription>(bus&)>,
+                              detail::completion<subscription>);
+template void bus::start_call(const std::shared_ptr<impl>&,
+                              std::function<result<std::vector<offset_change>>(bus&)>,
+                              detail::completion<std::vector<offset_change>>);
+template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<transaction_receipt>(bus&)>,
+                              detail::completion<transaction_receipt>);
 template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<queue_consumer>(bus&)>,
                               detail::completion<queue_consumer>);
 template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<anonymous_queue>(bus&)>,

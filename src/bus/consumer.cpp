@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "bus/calls.hpp"
 #include "bus/consumer_impl.hpp"
 
 #include <levada/async.hpp>
@@ -46,6 +47,15 @@ void consumer::start_commit(const std::shared_ptr<impl>& self,
                             const std::optional<std::vector<offset_commit>>& what,
                             detail::completion<void> done) {
   impl::start_commit(self, what, std::move(done));
+}
+void consumer::start_close(const std::shared_ptr<impl>& self, detail::completion<void> done) {
+  make_call<void>(
+      self->owner(),
+      [self]() -> result<void> {
+        self->close();
+        return {};
+      },
+      std::move(done));
 }
 result<void> consumer::seek(const topic_partition& where, const start_position& to) {
   return impl_->seek(where, to);

@@ -64,6 +64,7 @@ class consumer::impl {
   [[nodiscard]] result<std::uint64_t> lag() const;
   [[nodiscard]] result<offset> end_of_log(const char* verb, const topic_partition& where,
                                           bool beginning) const;
+  [[nodiscard]] const std::shared_ptr<core>& owner() const noexcept { return owner_; }
   [[nodiscard]] const std::string& group() const noexcept { return group_->name; }
   [[nodiscard]] const std::string& member_id() const noexcept { return options_.member_id; }
   void close() noexcept;

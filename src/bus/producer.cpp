@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "bus/calls.hpp"
 #include "bus/producer_impl.hpp"
 
 namespace levada {
@@ -55,6 +56,10 @@ void producer::start_flush(const std::shared_ptr<impl>& self, detail::completion
 }
 result<void> producer::close() {
   return impl_->close();
+}
+void producer::start_close(const std::shared_ptr<impl>& self, detail::completion<void> done) {
+  make_call<void>(
+      self->owner(), [self] { return self->close(); }, std::move(done));
 }
 
 producer_sequence producer::last_sequence() const noexcept {

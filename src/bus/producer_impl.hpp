@@ -40,6 +40,7 @@ class producer::impl final : public collector, public std::enable_shared_from_th
   void start_publish(publish_batch batch, detail::completion<batch_receipt> done);
   result<void> flush();
   void start_flush(detail::completion<void> done);
+  [[nodiscard]] const std::shared_ptr<core>& owner() const noexcept { return owner_; }
   result<void> close();
   /// Nobody has the producer any more.
   void leave();

@@ -11,6 +11,7 @@
 #include <levada/async.hpp>
 
 #include "bus/bus_impl.hpp"
+#include "bus/calls.hpp"
 #include "bus/pending.hpp"
 #include "bus/requester_impl.hpp"
 #include "bus/submitted_message.hpp"
@@ -211,7 +212,7 @@ result<gathered_replies> requester::gather(std::string exchange, std::string rou
 
 void requester::start_request(const std::shared_ptr<impl>& self, message request,
                               std::chrono::milliseconds timeout, detail::completion<delivery> done) {
-  const auto answer = std::make_shared<pending<delivery>>(std::move(done), self->owner());
+  const auto answer = std::make_shared<pending<delivery>>(std::move(done), *self->owner());
   const std::string by = request.exchange;
   self->begin(std::move(request), first_is_enough, timeout, [answer, by](result<gathered_replies> outcome) {
     answer->answer(first_of(by, std::move(outcome)));
@@ -220,7 +221,7 @@ void requester::start_request(const std::shared_ptr<impl>& self, message request
 
 void requester::start_gather(const std::shared_ptr<impl>& self, message request, reply_condition enough,
                              std::chrono::milliseconds timeout, detail::completion<gathered_replies> done) {
-  const auto answer = std::make_shared<pending<gathered_replies>>(std::move(done), self->owner());
+  const auto answer = std::make_shared<pending<gathered_replies>>(std::move(done), *self->owner());
   self->begin(std::move(request), std::move(enough), timeout,
               [answer](result<gathered_replies> outcome) { answer->answer(std::move(outcome)); });
 }
@@ -233,6 +234,15 @@ std::uint64_t requester::late_replies() const noexcept {
 }
 void requester::close() noexcept {
   impl_->close();
+}
+void requester::start_close(const std::shared_ptr<impl>& self, detail::completion<void> done) {
+  make_call<void>(
+      self->owner(),
+      [self]() -> result<void> {
+        self->close();
+        return {};
+      },
+      std::move(done));
 }
 
 result<requester> bus::make_requester() {

@@ -34,7 +34,7 @@ class requester::impl : public std::enable_shared_from_this<impl> {
   [[nodiscard]] result<gathered_replies> run(message request, reply_condition enough,
                                              std::chrono::milliseconds timeout);
 
-  [[nodiscard]] core& owner() noexcept { return *owner_; }
+  [[nodiscard]] const std::shared_ptr<core>& owner() const noexcept { return owner_; }
   [[nodiscard]] const anonymous_queue& queue() const noexcept { return queue_; }
   [[nodiscard]] std::uint64_t late() const noexcept { return late_; }
 

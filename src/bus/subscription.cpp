@@ -12,6 +12,7 @@
 #include <boost/asio/post.hpp>
 
 #include "bus/bus_impl.hpp"
+#include "bus/calls.hpp"
 #include "bus/subscription_impl.hpp"
 
 namespace levada {
@@ -513,6 +514,15 @@ subscription::~subscription() {
 
 void subscription::close() noexcept {
   impl_->close();
+}
+void subscription::start_close(const std::shared_ptr<impl>& self, detail::completion<void> done) {
+  make_call<void>(
+      self->owner(),
+      [self] {
+        self->close();
+        return self->wait();
+      },
+      std::move(done));
 }
 bool subscription::active() const noexcept {
   return impl_->active();

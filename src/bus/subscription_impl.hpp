@@ -43,6 +43,7 @@ class subscription::impl final : public collector, public std::enable_shared_fro
   [[nodiscard]] std::size_t pending() const;
   [[nodiscard]] std::vector<topic_partition> assignment() const;
   [[nodiscard]] const consumer& member() const noexcept { return *member_; }
+  [[nodiscard]] const std::shared_ptr<core>& owner() const noexcept { return owner_; }
   /// Whether the calling thread is in a handler, or a callback, of a subscription of that bus.
   [[nodiscard]] static bool calls_host_of(const core& owner) noexcept;
 
