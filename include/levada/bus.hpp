@@ -149,7 +149,7 @@ class LEVADA_EXPORT bus {
                                                const subscription_options& options = {});
   /// Forgets a group and what it has committed. Fails with `unknown_group`, and with `group_in_use` while it
   /// has members. Consumers from `assign` go on reading, but their commits fail with `unknown_group`.
-  result<void> delete_group(std::string_view name);
+  result<void> delete_group(std::string_view name, const group_deletion_options& options = {});
   /// Sets how far a group has read a topic (or an exchange's log), and returns what that changes, by
   /// partition; with `dry_run`, which is the default, only the latter. An offset outside of a partition is
   /// moved to the nearer end of it (as Kafka's tool does). Fails with `unknown_group`, `unknown_topic`,

@@ -9,6 +9,7 @@
 #include <levada/bus.hpp>
 #include <levada/clock.hpp>
 #include <levada/consumer.hpp>
+#include <levada/control.hpp>
 #include <levada/error.hpp>
 #include <levada/inspect.hpp>
 #include <levada/job.hpp>

@@ -98,6 +98,14 @@ struct bus_options {
   std::shared_ptr<levada::clock> clock = nullptr;
   /// Receives what an operator should know: opening, recovery, failure. Nothing per record. Default: none.
   std::shared_ptr<spdlog::logger> logger = nullptr;
+  /// Whether the owner listens at `control`, a Unix socket in the store's directory, so that other processes
+  /// can reset the offsets of groups and delete groups while this one owns the store: `levada groups reset`,
+  /// `levada groups delete`, and the functions of <levada/control.hpp>. It has mode 0600, and serves
+  /// processes of the same user and of root only. It is removed when the bus closes; what a crash has left is
+  /// replaced by the next opening. Requests are served one after the other, in threads of their own, which
+  /// exist with this option alone; who sends nothing sensible within 10 s is sent away. A bus in memory
+  /// cannot have it: `errc::invalid_argument`. Default: no.
+  bool control_socket = false;
   /// Where an in-memory bus keeps its unlinked file: a tmpfs with enough room. Default: /dev/shm.
   std::filesystem::path memory_directory = "/dev/shm";
 };
@@ -349,6 +357,12 @@ struct offset_reset_options {
   std::vector<partition_id> partitions = {};
   /// Whether to tell what would be done, and do nothing. Default: yes.
   bool dry_run = true;
+};
+
+/// How `bus::delete_group` deletes a group.
+struct group_deletion_options {
+  /// Only tell whether it could be done, and do nothing. Default: no.
+  bool dry_run = false;
 };
 
 /// No end: what is committed later is read as it comes.

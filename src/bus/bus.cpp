@@ -141,6 +141,9 @@ result<bus> bus::open(const std::filesystem::path& directory, const bus_options&
 
 result<bus> bus::open_in_memory(const bus_options& options) {
   if (auto checked = check_options(options); !checked) return checked.error();
+  if (options.control_socket) {
+    return error{errc::invalid_argument, "open store: a bus in memory has no directory for a control_socket"};
+  }
   bus_options effective = options;
   if (!effective.clock) effective.clock = clock::system();
   const std::int64_t now = effective.clock->wall().time_since_epoch().count();
@@ -282,8 +285,8 @@ result<consumer> bus::assign(std::string_view group, const std::vector<topic_par
   return consumer{std::move(*reader)};
 }
 
-result<void> bus::delete_group(std::string_view name) {
-  return levada::delete_group(*impl_->owner, name);
+result<void> bus::delete_group(std::string_view name, const group_deletion_options& options) {
+  return levada::delete_group(*impl_->owner, name, options);
 }
 
 result<std::vector<offset_change>> bus::reset_offsets(std::string_view group, std::string_view topic,

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "bus/control_socket.hpp"
 #include "bus/with_operation.hpp"
 #include "storage/errors.hpp"
 
@@ -42,6 +43,7 @@ core::~core() {
     watch_.abandon();
     if (checkpointer_) checkpointer_->abandon();
     courier_.abandon();
+    static_cast<void>(control_.release());  // NOLINT: given up on purpose, with the name of its file
     own_.abandon();
     calls_.abandon();
     // Closing LMDB here would clear the reader slots of the process that this one was forked from.
@@ -60,6 +62,7 @@ result<std::shared_ptr<core>> core::start(storage::owned_store store, storage::f
     self->closed_ = true;  // nothing to note on the way out
     return loaded.error();
   }
+  if (auto listening = self->listen(); !listening) return listening.error();
   return self;
 }
 

@@ -38,6 +38,8 @@
 
 namespace levada {
 
+class control_socket;
+
 class core final : public commit_engine, public std::enable_shared_from_this<core> {
  public:
   /// Takes over an opened store: reads the catalogue and the journal, and clears away what belonged to an
@@ -224,6 +226,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::vector<std::shared_ptr<collector>> collectors();
   [[nodiscard]] bool room_is_short() const noexcept;
   [[nodiscard]] result<void> wait_for_room();
+  [[nodiscard]] result<void> listen();
   [[nodiscard]] result<void> load();
   [[nodiscard]] result<void> begin_epoch();
   [[nodiscard]] result<void> load_logs(const storage::catalog& found);
@@ -282,6 +285,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   maintenance maintenance_{*this};
   reader_watch watch_{*this};
   std::unique_ptr<checkpointer> checkpointer_;  // where the durability mode has checkpoints
+  std::unique_ptr<control_socket> control_;     // where the host wants it
   courier courier_;
 };
 

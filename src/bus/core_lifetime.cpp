@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "bus/control_socket.hpp"
 #include "bus/core.hpp"
 #include "bus/queue_consumer_state.hpp"
 #include "bus/simple_intent.hpp"
+#include "bus/with_operation.hpp"
 #include "log/journal_index.hpp"
 #include "log/journal_reader.hpp"
 #include "log/saved_index.hpp"
@@ -75,6 +77,14 @@ result<void> core::load() {
     options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
                           store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
   }
+  return {};
+}
+
+result<void> core::listen() {
+  if (!options_.control_socket) return {};
+  auto socket = control_socket::listen(*this, store_->segments.parent_path());
+  if (!socket) return with_operation(fmt::format("open store '{}'", store_name_), socket.error());
+  control_ = std::move(*socket);
   return {};
 }
 
@@ -318,6 +328,8 @@ result<void> core::give_up(leftovers what, bool& first) {
   }
   if (closed_.exchange(true)) return {};
   first = true;
+  // What it serves is done by now, or refused; it needs those who are stopped next.
+  if (control_) control_->stop();
   maintenance_.stop();
   watch_.stop();
   if (checkpointer_) checkpointer_->stop();

@@ -40,16 +40,20 @@ result<std::uint64_t> offset_of(const log::log_state& log, std::uint32_t partiti
   if (const auto* const time = std::get_if<timestamp>(&options.to))
     return reader.find_time(log, partition, time->time_since_epoch().count());
   const auto back = std::get<std::chrono::milliseconds>(options.to);
-  return reader.find_time(log, partition,
-                          now - std::chrono::duration_cast<std::chrono::microseconds>(back).count());
+  constexpr auto most = std::chrono::floor<std::chrono::milliseconds>(std::chrono::microseconds::max());
+  return reader.find_time(log, partition, now - std::chrono::microseconds{std::min(back, most)}.count());
 }
 
 }  // namespace
 
-result<void> delete_group(core& owner, std::string_view name) {
+result<void> delete_group(core& owner, std::string_view name, const group_deletion_options& options) {
   const std::string operation = fmt::format("delete group '{}'", name);
   auto group = find_group_to(owner, operation, name);
   if (!group) return group.error();
+  if (options.dry_run) {
+    if (auto may = check_unused(owner, **group); !may) return with_operation(operation, may.error());
+    return {};
+  }
   simple_intent deletion{
       [&](commit_scope& scope) -> result<void> {
         if (auto may = check_unused(owner, **group); !may) return may;

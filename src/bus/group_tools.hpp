@@ -11,7 +11,8 @@
 namespace levada {
 
 /// Forgets a group and what it has committed.
-[[nodiscard]] result<void> delete_group(core& owner, std::string_view name);
+[[nodiscard]] result<void> delete_group(core& owner, std::string_view name,
+                                        const group_deletion_options& options);
 
 /// Sets how far a group has read the partitions of a topic.
 [[nodiscard]] result<std::vector<offset_change>> reset_offsets(core& owner, std::string_view group,

@@ -23,7 +23,8 @@ namespace {
 constexpr const char* program_footer =
     R"(Exit status: 0 on success, 1 on failure or where `check` finds a problem, 2 where the command line is
 wrong, 128 and its number after a signal. Listings, `tail`, `replay` and `check` only read, and work beside a
-process that owns the store; `produce` and `repair` need the store for themselves.)";
+process that owns the store; `produce` and `repair` need the store for themselves; `groups reset` and
+`groups delete` ask the process that owns it.)";
 
 constexpr const char* produce_footer =
     R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
@@ -40,6 +41,25 @@ constexpr const char* topics_footer =
 hold it back, "waits for readers" where groups and jobs do, "compacted" where only the latest record of a key is
 sure to stay. "create time" follows where publishers give the time, "lz4" or "zstd" where sealed records are
 compressed.)";
+
+constexpr const char* reset_footer =
+    R"(Without --execute nothing is changed: the table tells what would be. TIME is one of
+  2026-01-31T12:00:00Z  a time (RFC 3339)
+  @1769860800           the same, in seconds since 1970
+  -90s -10m -2h -7d     the same, counted back from now
+LENGTH is 90s, 10m, 2h or 7d, counted back by the clock of the store.
+
+An offset outside of a partition is moved to the nearer end of it. The group must have no members.)";
+
+constexpr const char* delete_footer =
+    R"(Forgets the group and what it has committed. Without --execute nothing is changed. The group must have no
+members.)";
+
+constexpr const char* changing_footer =
+    R"(
+
+Where a process owns the store, it is asked to do it; it must listen for that (bus_options::control_socket). Else
+the command opens the store itself.)";
 
 constexpr const char* jobs_footer =
     R"(PROCESS is empty where no process runs the job now, and followed by "stopped" where a signal has stopped it.
@@ -119,12 +139,19 @@ base64 in a field with "_base64" added to its name.
 Records that are damaged, or were removed before they could be read, are reported; what stands behind them is
 printed, and the exit status is 1.)";
 
+/// What is typed behind the program's name for a command: "groups reset".
+std::string words_of(const CLI::App* command) {
+  const auto* const above = command->get_parent();
+  if (above == nullptr || above->get_parent() == nullptr) return command->get_name();
+  return words_of(above) + ' ' + command->get_name();
+}
+
 /// Help in the words of this program: a usage line that can be typed, options without remarks in capitals.
 class help_format final : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App* app, std::string /*name*/) const override {
     if (app->get_parent() == nullptr) return "Usage: levada COMMAND [NAME] --dir DIR [options]\n";
-    std::string usage = "Usage: levada " + app->get_name();
+    std::string usage = "Usage: levada " + words_of(app);
     const auto positional = [](const CLI::Option* o) { return o->get_positional(); };
     for (const auto* const o : app->get_options(positional)) usage += ' ' + make_option_usage(o);
     return usage + " --dir DIR [options]\n";
@@ -147,21 +174,25 @@ std::optional<header> parse_header(const std::string& text) {
   return header{text.substr(0, equals), text.substr(equals + 1)};
 }
 
-/// Adds an option that takes a decimal number. CLI11 by itself would also take octal numbers, wrap negative
-/// ones around and cut large ones off.
+/// The decimal number of an option. CLI11 by itself would also take octal numbers, wrap negative ones around
+/// and cut large ones off.
+template <class Number>
+Number parse_number(const std::string& name, const std::string& text) {
+  Number number{};
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, number);
+  if (failure != std::errc{} || stop != end) {
+    throw CLI::ValidationError{
+        name, fmt::format("'{}' is not a number from 0 to {}", text, std::numeric_limits<Number>::max())};
+  }
+  return number;
+}
+
+/// Adds an option that takes one.
 template <class Number>
 void add_number(CLI::App* command, const std::string& name, std::optional<Number>& target,
                 const std::string& description) {
-  const auto set = [&target, name](const std::string& text) {
-    Number number{};
-    const char* const end = text.data() + text.size();
-    const auto [stop, failure] = std::from_chars(text.data(), end, number);
-    if (failure != std::errc{} || stop != end) {
-      throw CLI::ValidationError{
-          name, fmt::format("'{}' is not a number from 0 to {}", text, std::numeric_limits<Number>::max())};
-    }
-    target = number;
-  };
+  const auto set = [&target, name](const std::string& text) { target = parse_number<Number>(name, text); };
   command->add_option_function<std::string>(name, set, description)->type_name("N");
 }
 
@@ -206,8 +237,7 @@ class command_line {
     add_produce();
     add_tail();
     add_replay();
-    add_list("groups", "List consumer groups: members, committed offset, end and lag by partition",
-             subject::groups, "Only this group");
+    add_groups();
     add_list("queues", "List queues and how many messages they hold", subject::queues, "Only this queue");
     add_list("exchanges", "List exchanges", subject::exchanges, "Only this exchange");
     add_list("bindings", "List bindings of queues to exchanges", subject::bindings,
@@ -239,8 +269,9 @@ class command_line {
   }
 
  private:
-  using real_request = std::variant<list_request, produce_request, replay_request, check_request,
-                                    copy_request, repair_request, space_request>;
+  using real_request =
+      std::variant<list_request, produce_request, replay_request, check_request, copy_request, repair_request,
+                   space_request, reset_request, deletion_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
     auto* const command = app_.add_subcommand(name, description)->group("Commands");
@@ -254,11 +285,102 @@ class command_line {
     command->add_option("NAME", name_, name_description);
     command->add_flag("--json", list_.json, "Print one JSON object a line");
     command->callback([this, what, command] {
+      if (!command->get_subcommands().empty()) return;
+      if (command->count("--dir") == 0) throw CLI::RequiredError{"--dir"};
       list_.what = what;
       if (command->count("NAME") > 0) list_.name = name_;
       asked_ = list_;
     });
     return command;
+  }
+
+  /// The listing, and below it what changes groups.
+  void add_groups() {
+    auto* const groups =
+        add_list("groups", "List consumer groups: members, committed offset, end and lag by partition",
+                 list_request::subject::groups, "Only this group");
+    groups->require_subcommand(0, 1);
+    // It may stand before or behind the second word.
+    groups->get_option("--dir")->required(false);
+    add_reset(groups);
+    add_delete(groups);
+  }
+
+  CLI::App* add_below(CLI::App* groups, const char* name, const char* description, std::string& group) {
+    auto* const command = groups->add_subcommand(name, description)->group("Commands");
+    command->add_option("--dir", directory_, "The store's directory")->type_name("DIR");
+    command->add_option("GROUP", group, "The group")->required();
+    command->add_flag("--execute", execute_, "Do it; without, only tell what would be done");
+    return command;
+  }
+  void check_below(const CLI::App* groups, const CLI::App* command) const {
+    if (groups->count("NAME") > 0) {
+      throw CLI::ValidationError{fmt::format("'{}' does not go with {}", name_, command->get_name())};
+    }
+    if (groups->count("--dir") + command->count("--dir") == 0) throw CLI::RequiredError{"--dir"};
+  }
+
+  void add_reset(CLI::App* groups) {
+    auto* const command =
+        add_below(groups, "reset", "Set how far a group without members has read a topic", reset_.group);
+    command->footer(std::string{reset_footer} + changing_footer);
+    command->add_option("--topic", reset_.topic, "The topic, or an exchange for its log")->required();
+    command->add_option("--partition", partitions_, "Only this partition; may be repeated; by default all")
+        ->type_name("N")
+        ->allow_extra_args(false);
+    command->add_flag("--to-earliest", to_earliest_, "To the oldest record");
+    command->add_flag("--to-latest", to_latest_, "Behind the newest record");
+    add_number(command, "--to-offset", to_offset_, "To this offset");
+    command->add_option("--to-time", to_time_, "To the first record at or after a time; see below")
+        ->type_name("TIME");
+    command->add_option("--by-duration", by_duration_, "To the first record not older than this; see below")
+        ->type_name("LENGTH");
+    command->add_flag("--json", reset_.json, "Print one JSON object a line");
+    command->callback([this, groups, command] {
+      check_below(groups, command);
+      for (const auto& text : partitions_)
+        reset_.options.partitions.emplace_back(parse_number<std::uint32_t>("--partition", text));
+      reset_.options.to = reset_target(command);
+      reset_.options.dry_run = !execute_;
+      reset_.json = reset_.json || list_.json;
+      asked_ = reset_;
+    });
+  }
+  decltype(offset_reset_options::to) reset_target(const CLI::App* command) const {
+    std::size_t given = 0;
+    for (const char* const name :
+         {"--to-earliest", "--to-latest", "--to-offset", "--to-time", "--by-duration"}) {
+      if (command->count(name) > 0) ++given;
+    }
+    if (given != 1) {
+      throw CLI::RequiredError{
+          "exactly one of --to-earliest, --to-latest, --to-offset, --to-time and --by-duration"};
+    }
+    if (to_latest_) return from_latest{};
+    if (to_offset_) return offset{*to_offset_};
+    if (command->count("--to-time") > 0) {
+      const auto position = parse_start(to_time_, now_);
+      if (position && std::holds_alternative<timestamp>(*position)) return std::get<timestamp>(*position);
+      throw CLI::ValidationError{"--to-time", fmt::format("'{}' is no time such as 2026-01-31T12:00:00Z, "
+                                                          "@SECONDS, or an age such as -10m",
+                                                          to_time_)};
+    }
+    if (command->count("--by-duration") > 0) {
+      if (const auto length = parse_length(by_duration_)) return *length;
+      throw CLI::ValidationError{"--by-duration",
+                                 fmt::format("'{}' is no length of time such as 10m", by_duration_)};
+    }
+    return from_earliest{};
+  }
+
+  void add_delete(CLI::App* groups) {
+    auto* const command = add_below(groups, "delete", "Forget a group without members", deletion_.group);
+    command->footer(std::string{delete_footer} + changing_footer);
+    command->callback([this, groups, command] {
+      check_below(groups, command);
+      deletion_.options.dry_run = !execute_;
+      asked_ = deletion_;
+    });
   }
 
   void add_why_space() {
@@ -412,7 +534,9 @@ class command_line {
       // Also where a command follows: it lacks what stands before it.
       why = fmt::format("there is no option '{}' before a command", first);
     } else if (!chosen.empty()) {
-      return usage_error{fmt::format("{} (see levada {} --help)", e.what(), chosen.front()->get_name())};
+      const auto* command = chosen.front();
+      if (const auto below = command->get_subcommands(); !below.empty()) command = below.front();
+      return usage_error{fmt::format("{} (see levada {} --help)", e.what(), words_of(command))};
     } else if (!first.empty()) {
       why = fmt::format("there is no command '{}'", first);
     }
@@ -438,6 +562,15 @@ class command_line {
   repair_request repair_;
   copy_request copy_;
   space_request space_;
+  reset_request reset_;
+  deletion_request deletion_;
+  std::vector<std::string> partitions_;
+  bool to_earliest_ = false;
+  bool to_latest_ = false;
+  std::optional<std::uint64_t> to_offset_;
+  std::string to_time_;
+  std::string by_duration_;
+  bool execute_ = false;
   bool full_copy_ = false;
   real_request asked_;
 };

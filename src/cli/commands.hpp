@@ -13,10 +13,12 @@ inline constexpr int failure_status = 1;
 
 struct check_request;
 struct copy_request;
+struct deletion_request;
 struct list_request;
 struct produce_request;
 struct repair_request;
 struct replay_request;
+struct reset_request;
 struct space_request;
 
 [[nodiscard]] result<int> run(const list_request& request);
@@ -26,5 +28,7 @@ struct space_request;
 [[nodiscard]] result<int> run(const copy_request& request);
 [[nodiscard]] result<int> run(const repair_request& request);
 [[nodiscard]] result<int> run(const space_request& request);
+[[nodiscard]] result<int> run(const reset_request& request);
+[[nodiscard]] result<int> run(const deletion_request& request);
 
 }  // namespace levada::cli

@@ -64,6 +64,22 @@ struct copy_request {
   bool hard_links = true;
 };
 
+/// What `levada groups reset` is asked for.
+struct reset_request {
+  std::filesystem::path directory;
+  std::string group;
+  std::string topic;
+  offset_reset_options options;
+  bool json = false;
+};
+
+/// What `levada groups delete` is asked for.
+struct deletion_request {
+  std::filesystem::path directory;
+  std::string group;
+  group_deletion_options options;
+};
+
 /// What `levada why-space` is asked for.
 struct space_request {
   std::filesystem::path directory;

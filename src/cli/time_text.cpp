@@ -189,6 +189,12 @@ std::optional<end_position> parse_end(std::string_view text, timestamp now) {
   return parse_position<end_position>(text, now);
 }
 
+std::optional<chr::milliseconds> parse_length(std::string_view text) {
+  const auto length = parse_age(text);
+  if (!length) return std::nullopt;
+  return chr::duration_cast<chr::milliseconds>(*length);
+}
+
 std::string to_age(std::chrono::milliseconds length) {
   if (length % chr::days{1} == length.zero()) return fmt::format("{}d", length / chr::days{1});
   if (length % chr::hours{1} == length.zero()) return fmt::format("{}h", length / chr::hours{1});

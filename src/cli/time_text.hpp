@@ -25,6 +25,10 @@ namespace levada::cli {
 /// Where reading ends, in the same words but without "earliest".
 [[nodiscard]] std::optional<end_position> parse_end(std::string_view text, timestamp now);
 
+/// A length of time, as written on the command line: a number of s, m, h or d, such as "90s" or "7d". Nothing
+/// when it is none.
+[[nodiscard]] std::optional<std::chrono::milliseconds> parse_length(std::string_view text);
+
 /// A length of time in the largest of the units d, h, m, s and ms that divides it: "7d", "1500ms".
 [[nodiscard]] std::string to_age(std::chrono::milliseconds length);
 

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "storage/catalog.hpp"
+#include "storage/control_file.hpp"
 #include "storage/errors.hpp"
 #include "storage/file_io.hpp"
 #include "storage/scratch_directory.hpp"
@@ -226,6 +227,7 @@ result<owned_store> open_store(const fs::path& given, const store_options& optio
   if (auto fit = check_directory(directory); !fit) return fit.error();
   auto lock = owner_lock::acquire(directory);
   if (!lock) return lock.error();
+  remove_stale_control(directory);
   if (auto kept = keep_name(directory); !kept) return kept.error();
   auto signal = signal_page::open(directory / signal_name);
   if (!signal) return signal.error();

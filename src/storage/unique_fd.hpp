@@ -22,6 +22,8 @@ class unique_fd {
   ~unique_fd() { reset(); }
 
   [[nodiscard]] int get() const noexcept { return fd_; }
+  /// Gives it up, unclosed.
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
   explicit operator bool() const noexcept { return fd_ >= 0; }
   void reset() noexcept {
     if (fd_ >= 0) ::close(fd_);

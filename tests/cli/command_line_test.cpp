@@ -189,6 +189,84 @@ TEST(CommandLine, TakesRepair) {
   EXPECT_TRUE(parse_as<repair_request>({"repair", "--dir", "d", "--dry-run"}).dry_run);
 }
 
+TEST(CommandLine, TakesAGroupToReset) {
+  const auto plain =
+      parse_as<reset_request>({"groups", "reset", "g", "--dir", "d", "--topic", "t", "--to-earliest"});
+  EXPECT_EQ(plain.directory, "d");
+  EXPECT_EQ(plain.group, "g");
+  EXPECT_EQ(plain.topic, "t");
+  EXPECT_TRUE(std::holds_alternative<from_earliest>(plain.options.to));
+  EXPECT_TRUE(plain.options.partitions.empty());
+  EXPECT_TRUE(plain.options.dry_run);
+  EXPECT_FALSE(plain.json);
+  const auto full = parse_as<reset_request>({"groups", "--dir", "d", "reset", "--partition", "3", "--topic",
+                                             "t", "--partition=0", "g", "--to-offset", "18446744073709551615",
+                                             "--execute", "--json"});
+  EXPECT_EQ(full.directory, "d");
+  EXPECT_EQ(full.group, "g");
+  EXPECT_EQ(full.options.partitions, (std::vector{partition_id{3}, partition_id{0}}));
+  EXPECT_EQ(std::get<offset>(full.options.to), offset{~std::uint64_t{0}});
+  EXPECT_FALSE(full.options.dry_run);
+  EXPECT_TRUE(full.json);
+}
+
+TEST(CommandLine, TakesOneTargetOfAReset) {
+  const auto target = [](const std::vector<std::string>& words) {
+    std::vector<std::string> all{"groups", "reset", "g", "--dir", "d", "--topic", "t"};
+    all.insert(all.end(), words.begin(), words.end());
+    return parse_as<reset_request>(all).options.to;
+  };
+  const auto refused = [](const std::vector<std::string>& words) {
+    std::vector<std::string> all{"groups", "reset", "g", "--dir", "d", "--topic", "t"};
+    all.insert(all.end(), words.begin(), words.end());
+    return refusal(all);
+  };
+  EXPECT_TRUE(std::holds_alternative<from_latest>(target({"--to-latest"})));
+  EXPECT_EQ(std::get<timestamp>(target({"--to-time", "-10m"})), now - 10min);
+  EXPECT_EQ(std::get<timestamp>(target({"--to-time", "@5"})), timestamp{5s});
+  EXPECT_EQ(std::get<std::chrono::milliseconds>(target({"--by-duration", "2h"})), 2h);
+  EXPECT_THAT(refused({}), HasSubstr("exactly one of --to-earliest, --to-latest"));
+  EXPECT_THAT(refused({"--to-latest", "--to-offset", "1"}), HasSubstr("exactly one of"));
+  for (const char* const time : {"earliest", "17", "noon", "-10"}) {
+    EXPECT_THAT(refused({fmt::format("--to-time={}", time)}), HasSubstr("is no time such as")) << time;
+  }
+  for (const char* const length : {"-2h", "2", "@5", "2w"}) {
+    EXPECT_THAT(refused({fmt::format("--by-duration={}", length)}), HasSubstr("is no length of time"))
+        << length;
+  }
+  EXPECT_THAT(refused({"--to-offset=-1"}), HasSubstr("--to-offset"));
+  EXPECT_THAT(refused({"--to-latest", "--partition", "x"}), HasSubstr("'x' is not a number"));
+}
+
+TEST(CommandLine, TakesAGroupToDelete) {
+  const auto dry = parse_as<deletion_request>({"groups", "delete", "g", "--dir", "d"});
+  EXPECT_EQ(dry.directory, "d");
+  EXPECT_EQ(dry.group, "g");
+  EXPECT_TRUE(dry.options.dry_run);
+  EXPECT_FALSE(
+      parse_as<deletion_request>({"groups", "delete", "g", "--dir", "d", "--execute"}).options.dry_run);
+}
+
+TEST(CommandLine, KnowsTheListingOfGroupsFromWhatChangesThem) {
+  EXPECT_EQ(parse_as<list_request>({"groups", "g", "--dir", "d"}).name, "g");
+  EXPECT_EQ(parse_as<list_request>({"groups", "--dir", "d", "--", "reset"}).name, "reset");
+  EXPECT_EQ(parse_as<deletion_request>({"groups", "delete", "reset", "--dir", "d"}).group, "reset");
+  EXPECT_EQ(parse_as<deletion_request>({"groups", "delete", "topics", "--dir", "d"}).group, "topics");
+  EXPECT_EQ(refusal({"groups", "delete", "--dir", "d"}),
+            "GROUP is required (see levada groups delete --help)");
+  EXPECT_EQ(refusal({"groups", "delete", "g"}), "--dir is required (see levada groups delete --help)");
+  EXPECT_THAT(refusal({"groups", "reset", "g", "--dir", "d", "--to-latest"}),
+              HasSubstr("--topic is required"));
+  EXPECT_THAT(refusal({"groups", "g", "delete", "h", "--dir", "d"}),
+              HasSubstr("'g' does not go with delete"));
+  EXPECT_THAT(refusal({"groups", "delete", "g", "h", "--dir", "d"}), HasSubstr("h"));
+  const auto reset = help({"groups", "reset", "--help"});
+  EXPECT_THAT(reset, HasSubstr("Usage: levada groups reset GROUP --dir DIR [options]\n"));
+  EXPECT_THAT(reset, HasSubstr("--by-duration LENGTH"));
+  EXPECT_THAT(help({"groups", "delete", "-h"}), HasSubstr("Usage: levada groups delete GROUP --dir DIR"));
+  EXPECT_THAT(help({"groups", "--help"}), HasSubstr("\n  delete "));
+}
+
 TEST(CommandLine, NeedsACommand) {
   EXPECT_THAT(refusal({}), StartsWith("a command is needed"));
   EXPECT_THAT(refusal({"topic", "--dir", "d"}), StartsWith("there is no command 'topic'"));

@@ -37,6 +37,17 @@ TEST(UniqueFd, OwnsNothingUnlessGivenSomething) {
   EXPECT_FALSE(unique_fd{-1});
 }
 
+TEST(UniqueFd, GivesUpWhatItOwns) {
+  int fd = -1;
+  {
+    unique_fd owner{fresh()};
+    fd = owner.release();
+    EXPECT_FALSE(owner);
+  }
+  EXPECT_TRUE(is_open(fd));
+  ::close(fd);
+}
+
 TEST(UniqueFd, HandsOverWhenMoved) {
   unique_fd first{fresh()};
   const int fd = first.get();
