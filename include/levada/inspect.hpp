@@ -149,52 +149,63 @@ struct bus_health {
   std::string reason;
 };
 
-// What a bus has done since it was opened. Counters never fall; what was asked for and refused counts where
-// it says so. Durations are by the steady clock of the bus.
+// What a bus has done since it was opened. Counters never fall, and count what has been committed: nothing of
+// a call that was refused, or of a transaction that was undone, but where it says so. Durations are by the
+// steady clock of the bus.
 
 /// Commits: what all writing comes to.
 struct commit_stats {
-  /// Transactions that were made, and those that failed, which were undone.
+  /// Transactions that have changed the store, what the bus does for itself included.
   std::uint64_t commits = 0;
+  /// Transactions in which a write or the commit failed, as where the disk is full. What several calls share
+  /// is then tried again for each of them, so one fault may count twice.
   std::uint64_t failures = 0;
-  /// Calls that they carried out: `requests / commits` is how many share one.
+  /// Calls that the commits carried out: `requests / commits` is how many share one.
   std::uint64_t requests = 0;
   /// Records appended, to topics and exchanges, and the bytes of the journal's rows that they took.
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
-  /// Bytes of records that wait to be committed now.
+  /// Bytes of records that wait to be committed now, or are being committed. What a producer still collects,
+  /// or an `async_` call holds back while the journal has no room, is not among them.
   std::uint64_t pending_bytes = 0;
-  /// How long a transaction took, its flushes included.
+  /// How long a commit took, its flushes included.
   latency_histogram duration;
-  /// How long callers that published waited, from their call until it was durable; calls that do not wait are
-  /// not among them.
+  /// How long callers that published, or made a transaction, waited, from their call until it was committed,
+  /// for room included. Calls that do not wait are not among them.
   latency_histogram publish_wait;
 };
 
-/// Reading by consumers of groups.
+/// Reading by consumers of groups, subscriptions included.
 struct consumer_stats {
-  /// Polls that returned records, and what they returned.
+  /// Polls that returned records, and what they returned: bytes of encoded records.
   std::uint64_t polls = 0;
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   /// Members now, of all groups.
   std::uint64_t members = 0;
-  /// Offsets committed, by partition.
+  /// Offsets committed: one for each partition, each time. Those that `bus::reset_offsets` sets are among
+  /// them.
   std::uint64_t offsets_committed = 0;
-  /// Changes of ownership, members fenced, and what may have been delivered twice by that.
+  /// How often a group's partitions were assigned anew: as a member came, went or was fenced, or topics
+  /// changed.
   std::uint64_t rebalances = 0;
+  /// Members removed as they did not give up partitions in time.
   std::uint64_t fenced = 0;
+  /// As `group_info::possible_duplicates`, of all groups, deleted ones included.
   std::uint64_t possible_duplicates = 0;
 };
 
 /// Exchanges and queues.
 struct queue_stats {
-  /// References that were put into queues, and messages that no binding took.
+  /// References that were put into queues.
   std::uint64_t routed = 0;
+  /// Messages that no queue got.
   std::uint64_t unroutable = 0;
+  /// Messages received, each time anew.
   std::uint64_t delivered = 0;
   /// Acknowledged, or discarded.
   std::uint64_t settled = 0;
+  /// Received, and then returned to their queue: by `nack`, or as their consumer went.
   std::uint64_t requeued = 0;
 };
 
@@ -202,18 +213,22 @@ struct transaction_stats {
   std::uint64_t committed = 0;
   /// Refused because something had changed that they had read.
   std::uint64_t conflicts = 0;
-  /// Undone because they took too long, or their function failed.
+  /// Those of `bus::transact`, and `bus::process`, that were undone because their function failed, aborted or
+  /// took too long.
   std::uint64_t undone = 0;
 };
 
 /// What goes on behind.
 struct upkeep_stats {
-  /// Sealings, merges and compactions, and how long each took.
+  /// Sealings, and pieces of merging and compaction.
   std::uint64_t runs = 0;
+  /// Looks for something to do that ended with an error; in the background, each second while it lasts.
   std::uint64_t failures = 0;
   std::uint64_t records_sealed = 0;
   std::uint64_t segments_written = 0;
+  /// Segments that were replaced, or of which nothing was needed any more. Their files may be there a while.
   std::uint64_t segments_removed = 0;
+  /// How long each run took.
   latency_histogram duration;
   /// Checkpoints made, and how long each took.
   std::uint64_t checkpoints = 0;

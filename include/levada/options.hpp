@@ -96,7 +96,13 @@ struct bus_options {
   boost::asio::any_io_executor executor = {};
   /// Source of all time. Default: the operating system's clocks.
   std::shared_ptr<levada::clock> clock = nullptr;
-  /// Receives what an operator should know: opening, recovery, failure. Nothing per record. Default: none.
+  /// Receives what an operator should know, by level. Critical: the bus refuses to write from now on. Error:
+  /// something on the disk is damaged. Warning: the store went back to a checkpoint, members were fenced, a
+  /// subscription has failed, upkeep or checkpoints fail (once, not at each try), another process holds on to
+  /// old pages. Info: opening; closing, with totals; upkeep or checkpoints go on again. Debug: rebalances,
+  /// sealing, merging and compaction, what retention gives up, topics deleted. Nothing, at any level, for a
+  /// single record, or for a call that publishes, polls, commits or settles. Called in whatever thread it
+  /// happens, perhaps in the middle of a commit: a slow sink slows the bus down. Default: none.
   std::shared_ptr<spdlog::logger> logger = nullptr;
   /// Whether the owner listens at `control`, a Unix socket in the store's directory, so that other processes
   /// can reset the offsets of groups and delete groups while this one owns the store: `levada groups reset`,

@@ -50,7 +50,10 @@ checkpointer::checkpointer(core& owner, storage::checkpointing& store, checkpoin
               {.name = "checkpoint",
                .due = [this] { return due(); },
                .run = [this] { return run(); },
-               .failed = {},
+               .failed =
+                   [this](const error& why) {
+                     if (why != errc::closed && why != errc::failed) failures_.failed(owner_.logger(), why);
+                   },
                .retry = mode.interval}} {}
 
 clock::steady_time checkpointer::due() const noexcept {
@@ -61,6 +64,7 @@ clock::steady_time checkpointer::due() const noexcept {
 
 result<void> checkpointer::run() {
   const std::lock_guard guard{running_};
+  const auto begun = owner_.time().steady();
   auto access = owner_.enter("checkpoint");
   if (!access) return access.error();
   // What is committed after these have been taken belongs to the next one, or is counted twice.
@@ -78,6 +82,9 @@ result<void> checkpointer::run() {
     not_saved();
     return durable;
   }
+  owner_.counted().others.checkpoints.add_alone();
+  owner_.counted().others.checkpoint_duration.add_alone(owner_.time().steady() - begun);
+  failures_.succeeded(owner_.logger(), "making checkpoints", owner_.store_name());
   saving_ = none;
   last_time_ = pinning.time();
   bytes_ -= bytes;

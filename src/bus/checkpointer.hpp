@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "bus/failure_notice.hpp"
 #include "bus/worker.hpp"
 #include "storage/checkpointing.hpp"
 
@@ -68,6 +69,7 @@ class checkpointer {
   std::atomic<std::int64_t> first_unsafe_{none};
   std::atomic<std::int64_t> saving_{none};
 
+  failure_notice failures_;
   worker worker_;
 };
 

@@ -51,6 +51,7 @@ result<std::uint64_t> commit_scope::append(topic_slot& topic, log::row_encoder& 
   topic.staged_bytes += rows.bytes();
   rows_appended_ += rows.rows();
   bytes_appended_ += rows.bytes();
+  counts_.records += base - at.base_offset;
   topic.staged_ends[rows.partition()] = base;
   return at.base_offset;
 }
@@ -66,11 +67,14 @@ queue::queue_row& commit_scope::row_of(queue_slot& queue) {
 void commit_scope::enqueue(queue_slot& queue, const queue::reference& where) {
   static_cast<void>(row_of(queue));
   queue.staged_entries.push_back(where);
+  ++counts_.routed;
 }
 
 result<void> commit_scope::settle(queue_slot& queue, const std::vector<std::uint64_t>& positions) {
   auto settled = written(queue::settle(txn_, tables(), queue.state.id(), positions));
-  if (settled) row_of(queue).settled += positions.size();
+  if (!settled) return settled;
+  row_of(queue).settled += positions.size();
+  counts_.settled += positions.size();
   return settled;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "bus/counters.hpp"
 #include "bus/slots.hpp"
 #include "log/row_encoder.hpp"
 #include "storage/catalog.hpp"
@@ -41,6 +42,9 @@ class commit_scope {
   /// The store's own entry as this commit will leave it; changing it writes it at the end.
   [[nodiscard]] storage::store_entry& store();
 
+  /// What is counted once this is committed, and forgotten where it is not.
+  [[nodiscard]] commit_counts& counts() noexcept { return counts_; }
+
   /// Whether a write has failed, so that nothing of this commit can be kept.
   [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// Passes a result of a write on, and notes when it failed: then the whole transaction is void.
@@ -48,6 +52,12 @@ class commit_scope {
   [[nodiscard]] result<T> written(result<T> r) {
     if (!r) broken_ = true;
     return r;
+  }
+  /// Passes on why the whole transaction shall be undone, though nothing has failed to be written.
+  [[nodiscard]] result<void> undo(error why) {
+    undone_ = !broken_;
+    broken_ = true;
+    return why;
   }
 
  private:
@@ -76,7 +86,9 @@ class commit_scope {
   std::vector<added_row> added_rows_;
   std::vector<topic_slot*> topics_;
   std::vector<queue_slot*> queues_;
+  commit_counts counts_;
   bool broken_ = false;
+  bool undone_ = false;  // broken, because that was wanted
 };
 
 }  // namespace levada

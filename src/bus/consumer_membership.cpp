@@ -375,7 +375,7 @@ result<bool> consumer::impl::conclude_change() {
   const auto over = std::exchange(change_, nullptr);
   if (!*over->outcome) {
     if (over->intent.refused() || over->intent.has_offsets()) return over->outcome->error();
-    if (auto changed = over->intent.do_without(); !changed) return changed.error();
+    if (auto changed = over->intent.do_without(*owner_); !changed) return changed.error();
   }
   note_change(std::move(over->effect));
   return true;
@@ -545,7 +545,7 @@ void consumer::impl::close() noexcept {
             return {};
           },
           identity(), revoke(assignment())};
-      if (!owner_->run(operation("leave"), leaving)) static_cast<void>(leaving.do_without());
+      if (!owner_->run(operation("leave"), leaving)) static_cast<void>(leaving.do_without(*owner_));
     }
   } else if (options_.auto_commit && why_not == errc{}) {
     static_cast<void>(commit(std::nullopt));

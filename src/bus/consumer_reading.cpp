@@ -41,6 +41,12 @@ result<record_batch> consumer::impl::read() {
   }
   if (!owned_.empty()) turn_ = (turn_ + 1) % owned_.size();
   note_held();
+  if (batch.records() > 0) {
+    auto& counted = owner_->counted().reads;
+    counted.polls.add();
+    counted.records.add(batch.records());
+    counted.bytes.add(batch.bytes());
+  }
   return batch.finish();
 }
 

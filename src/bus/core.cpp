@@ -152,9 +152,10 @@ boost::asio::any_io_executor core::executor() {
   return options_.executor ? options_.executor : own_.executor();
 }
 
-result<core::access> core::enter_with_room(std::string_view operation, std::size_t cost) {
+result<core::access> core::enter_with_room(std::string_view operation, intent& i) {
   if (auto allowed = may_wait(operation); !allowed) return allowed.error();
-  if (cost > 0) {
+  if (i.cost() > 0) {
+    i.set_since(time().steady());
     if (room_is_short()) {
       if (auto open = enter(operation); !open) return open.error();
       if (auto room = wait_for_room(); !room) return with_operation(operation, room.error());
@@ -165,7 +166,7 @@ result<core::access> core::enter_with_room(std::string_view operation, std::size
 }
 
 result<void> core::run(std::string_view operation, intent& i) {
-  auto entered = enter_with_room(operation, i.cost());
+  auto entered = enter_with_room(operation, i);
   if (!entered) return entered.error();
   return run(*entered, operation, i);
 }
@@ -180,12 +181,11 @@ result<void> core::run(const access&, std::string_view operation, intent& i) {
   return {};
 }
 
-std::int64_t core::bus_time() const {
+std::int64_t core::bus_time(clock::steady_time now) const {
   using std::chrono::duration_cast;
   using std::chrono::microseconds;
   // Wall time at open, advanced by the steady clock: a jump of the wall clock does not reach the records.
-  const std::int64_t elapsed =
-      duration_cast<microseconds>(options_.clock->steady() - steady_at_open_).count();
+  const std::int64_t elapsed = duration_cast<microseconds>(now - steady_at_open_).count();
   return std::max(wall_at_open_ + elapsed, time_floor_.load());
 }
 
@@ -193,8 +193,10 @@ void core::commit(std::span<intent* const> group) noexcept {
   try {
     attempt(group);
   } catch (const std::bad_alloc&) {
+    counted_.commits.failures.add_alone();
     for (intent* const i : group) set_outcome(*i, error{errc::out_of_resources, "commit: out of memory"});
   } catch (const std::exception& e) {
+    counted_.commits.failures.add_alone();
     for (intent* const i : group) set_outcome(*i, error{errc::io_error, fmt::format("commit: {}", e.what())});
   }
 }
@@ -208,12 +210,14 @@ void core::attempt(std::span<intent* const> group) {
     return;
   }
   const std::uint64_t transaction_before = store_->main.env().last_transaction();
+  const auto begun = time().steady();
   auto txn = storage::write_transaction::begin(store_->main.env());
   if (!txn) {
+    counted_.commits.failures.add_alone();
     fail_all(txn.error());
     return;
   }
-  commit_scope scope{*this, *txn, bus_time()};
+  commit_scope scope{*this, *txn, bus_time(begun)};
   const struct forget_staged {
     commit_scope& scope;
     ~forget_staged() { scope.forget(); }
@@ -236,6 +240,7 @@ void core::attempt(std::span<intent* const> group) {
     if (auto stored = scope.write_staged(); !stored) broken = stored.error();
   }
   if (scope.broken_) {
+    if (!scope.undone_) counted_.commits.failures.add_alone();
     // The transaction is void. One by one, so that the one at fault does not take its neighbours with it.
     scope.journal_.reset();
     { const auto abandoned = std::move(*txn); }
@@ -251,6 +256,7 @@ void core::attempt(std::span<intent* const> group) {
 
   scope.journal_.reset();  // LMDB wants cursors closed before their transaction ends
   if (const int rc = txn->commit(); rc != 0) {
+    counted_.commits.failures.add_alone();
     const error why = classify_commit_failure(rc, transaction_before);
     for (intent* const i : executed) set_outcome(*i, why);
     return;
@@ -258,6 +264,9 @@ void core::attempt(std::span<intent* const> group) {
   time_floor_ = scope.now();
   if (scope.store_) store_entry_ = *scope.store_;
   epoch_ = store_entry_.epoch;
+  const bool changed = store_->main.env().last_transaction() != transaction_before;
+  // Before anybody learns of it.
+  if (changed) count(scope, executed, begun);
   for (intent* const i : executed) {
     set_outcome(*i, {});
     i->applied(scope);
@@ -266,15 +275,32 @@ void core::attempt(std::span<intent* const> group) {
     scope.publish();
   } catch (const std::bad_alloc&) {
     // It is stored, but memory could not follow: only a new opening brings the two together again.
+    counted_.commits.failures.add_alone();
     const error why{errc::outcome_unknown, "commit: out of memory"};
     fail(why);
     for (intent* const i : executed) set_outcome(*i, why);
     return;
   }
-  if (checkpointer_ && store_->main.env().last_transaction() != transaction_before) {
-    checkpointer_->committed(scope.bytes_appended_);
-  }
+  if (checkpointer_ && changed) checkpointer_->committed(scope.bytes_appended_);
   if (store_->signal) store_->signal->announce();
+}
+
+void core::count(const commit_scope& scope, std::span<intent* const> executed,
+                 clock::steady_time begun) noexcept {
+  const auto now = time().steady();
+  auto& all = counted_.commits;
+  all.commits.add_alone();
+  all.requests.add_alone(executed.size());
+  all.records.add_alone(scope.counts_.records);
+  all.bytes.add_alone(scope.bytes_appended_);
+  all.offsets.add_alone(scope.counts_.offsets);
+  all.routed.add_alone(scope.counts_.routed);
+  all.unroutable.add_alone(scope.counts_.unroutable);
+  all.settled.add_alone(scope.counts_.settled);
+  all.duration.add_alone(now - begun);
+  for (const intent* const i : executed) {
+    if (i->since() != intent::not_waited_for) all.publish_wait.add_alone(now - i->since());
+  }
 }
 
 error core::classify_commit_failure(int code, std::uint64_t transaction_before) {
@@ -300,8 +326,8 @@ void core::fail(const error& why) noexcept {
     if (failed_.exchange(true)) return;
     failure_ = why.message();
   }
-  if (options_.logger)
-    options_.logger->critical("levada: {}; writing is refused until it is opened anew", why.message());
+  if (logger() != nullptr)
+    logger()->critical("levada: {}; writing is refused until it is opened anew", why.message());
   if (options_.on_failure) options_.on_failure(why);
 }
 
@@ -330,6 +356,22 @@ result<bus_stats> core::stats() const {
     s.segment_bytes += segment->entry().file_bytes;
   }
   s.epoch = epoch_;
+  const auto& made = counted_.commits;
+  s.commits = {made.commits.value(), made.failures.value(),   made.requests.value(),
+               made.records.value(), made.bytes.value(),      commits_.pending_bytes(),
+               made.duration.read(), made.publish_wait.read()};
+  s.consumers = group_stats();
+  s.consumers.polls = counted_.reads.polls.value();
+  s.consumers.records = counted_.reads.records.value();
+  s.consumers.bytes = counted_.reads.bytes.value();
+  s.consumers.offsets_committed = made.offsets.value();
+  s.queues = {made.routed.value(), made.unroutable.value(), counted_.queues.delivered.value(),
+              made.settled.value(), counted_.queues.requeued.value()};
+  const auto& others = counted_.others;
+  s.transactions = {made.transactions.value(), others.conflicts.value(), made.undone.value()};
+  s.upkeep = {others.upkeep_runs.value(),    others.upkeep_failures.value(),   made.records_sealed.value(),
+              made.segments_written.value(), made.segments_removed.value(),    others.upkeep_duration.read(),
+              others.checkpoints.value(),    others.checkpoint_duration.read()};
   if (!checkpointer_) return s;
   s.checkpointed = true;
   s.last_checkpoint = log::to_time(checkpointer_->last_time());
@@ -337,6 +379,26 @@ result<bus_stats> core::stats() const {
     s.loss_window = std::chrono::ceil<std::chrono::milliseconds>(time().steady() - *first);
   }
   return s;
+}
+
+/// What the groups know of themselves.
+consumer_stats core::group_stats() const {
+  consumer_stats all;
+  std::vector<std::shared_ptr<group_slot>> groups;
+  {
+    const std::shared_lock guard{names_};
+    all = deleted_groups_;
+    for (const auto& [name, group] : groups_) groups.push_back(group);
+  }
+  // Not under the lock of names, which others take while they hold a group's.
+  for (const auto& group : groups) {
+    const std::lock_guard guard{group->mutex};
+    all.members += group->state.size();
+    all.rebalances += group->state.rebalances();
+    all.fenced += group->state.fenced();
+    all.possible_duplicates += group->state.possible_duplicates();
+  }
+  return all;
 }
 
 }  // namespace levada

@@ -18,6 +18,7 @@
 #include "bus/checkpointer.hpp"
 #include "bus/collector.hpp"
 #include "bus/commit_scope.hpp"
+#include "bus/counters.hpp"
 #include "bus/courier.hpp"
 #include "bus/executor_threads.hpp"
 #include "bus/group_commit.hpp"
@@ -65,8 +66,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   /// Fails with `closed` or `forked`, and with `would_deadlock` in a thread that is in the middle of a
   /// commit; `operation` is for the message.
   [[nodiscard]] result<access> enter(std::string_view operation) const;
-  /// As `enter`, once there is room in the store for so many bytes, if any.
-  [[nodiscard]] result<access> enter_with_room(std::string_view operation, std::size_t cost);
+  /// As `enter`, once there is room in the store for what an intent costs, if anything. Notes that it is
+  /// waited for from now on.
+  [[nodiscard]] result<access> enter_with_room(std::string_view operation, intent& i);
   /// While it lives, the calling thread runs code of the host in the middle of a commit: whatever would enter
   /// fails with `would_deadlock`.
   class [[nodiscard]] mid_commit {
@@ -176,6 +178,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] bool in_memory() const noexcept { return !store_->lock; }
   [[nodiscard]] levada::maintenance& upkeep() noexcept { return maintenance_; }
   [[nodiscard]] reader_watch& watch() noexcept { return watch_; }
+  [[nodiscard]] counters& counted() noexcept { return counted_; }
+  /// May be null.
+  [[nodiscard]] spdlog::logger* logger() const noexcept { return options_.logger.get(); }
   [[nodiscard]] std::uint64_t next_member_number() noexcept { return ++member_number_; }
 
   // For intents that change the catalogue, in `execute`: takes an id and stores the counter.
@@ -205,7 +210,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   /// The segments in the catalogue.
   [[nodiscard]] const segment_set& segments() const noexcept { return segments_; }
   /// The time of the bus, in microseconds since 1970.
-  [[nodiscard]] std::int64_t bus_time() const;
+  [[nodiscard]] std::int64_t bus_time() const { return bus_time(time().steady()); }
   /// Whether segments may have become needless since this was last asked.
   [[nodiscard]] bool take_sweep() noexcept { return sweep_.exchange(false); }
   void ask_for_sweep() noexcept { sweep_ = true; }
@@ -233,6 +238,10 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
   void attempt(std::span<intent* const> group);
   void note_dropped(const std::vector<std::uint32_t>& ids);
+  [[nodiscard]] std::int64_t bus_time(clock::steady_time now) const;
+  void count(const commit_scope& scope, std::span<intent* const> executed, clock::steady_time begun) noexcept;
+  [[nodiscard]] consumer_stats group_stats() const;
+  void tell_closed() const;
   [[nodiscard]] error classify_commit_failure(int code, std::uint64_t transaction_before);
   [[nodiscard]] result<void> note_deliveries();
   [[nodiscard]] result<void> save_index();
@@ -264,10 +273,12 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::map<std::uint32_t, std::shared_ptr<topic_slot>> topics_by_id_;
   std::map<std::uint32_t, std::shared_ptr<queue_slot>> queues_by_id_;
   std::vector<storage::binding_entry> bindings_;
+  consumer_stats deleted_groups_;  // what was counted of them; guarded by `names_`
   std::atomic<std::uint64_t> topics_version_{0};
   wake_list readers_;
   wake_list topic_watchers_;
 
+  counters counted_;
   segment_set segments_;
   std::atomic<std::uint64_t> next_sequence_{1};
   std::atomic<std::uint64_t> first_row_{1};

@@ -73,9 +73,9 @@ result<void> core::load() {
   if (ages) maintenance_.watch();
   if (journal_bytes() >= options_.journal_bytes_seal) maintenance_.wake();
   if (!in_memory() && options_.maintenance == maintenance_mode::background) watch_.start();
-  if (options_.logger) {
-    options_.logger->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}",
-                          store_name_, topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
+  if (logger() != nullptr) {
+    logger()->info("levada: opened '{}': {} topics, {} queues, {} groups, journal up to row {}", store_name_,
+                   topics_.size(), queues_.size(), groups_.size(), next_sequence() - 1);
   }
   return {};
 }
@@ -104,9 +104,9 @@ result<void> core::begin_epoch() {
                           },
                           nothing_to_apply};
     if (auto done = commits_.run(growing); !done) return done;
-    if (options_.logger) {
-      options_.logger->warn("levada: the system went down; '{}' is back at its last checkpoint, epoch {}",
-                            store_name_, store_entry_.epoch);
+    if (logger() != nullptr) {
+      logger()->warn("levada: the system went down; '{}' is back at its last checkpoint, epoch {}",
+                     store_name_, store_entry_.epoch);
     }
   }
   if (in_memory()) return {};
@@ -384,9 +384,20 @@ result<void> core::give_up(leftovers what, bool& first) {
     }
   }
   if (store_->lock && !failed_ && noted) store_->lock->note_clean(store_->main.env().last_transaction());
-  if (options_.logger) options_.logger->info("levada: closed '{}'", store_name_);
+  tell_closed();
   store_.reset();
   return noted;
+}
+
+void core::tell_closed() const {
+  if (logger() == nullptr) return;
+  const auto& made = counted_.commits;
+  logger()->info(
+      "levada: closed '{}' after {} commits, {} failed: {} records appended, {} polled, {} messages "
+      "delivered, "
+      "{} settled",
+      store_name_, made.commits.value(), made.failures.value(), made.records.value(),
+      counted_.reads.records.value(), counted_.queues.delivered.value(), made.settled.value());
 }
 
 }  // namespace levada

@@ -1,5 +1,7 @@
 // The inside of a bus: what exists, and by which name.
 
+#include <spdlog/logger.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -140,7 +142,11 @@ void core::add_sealed(const log::sealed_prefix& sealed,
       topic->state.drop_journal_bytes(bytes->second);
   }
   segments_.add(sealed.segments, files, sealed.sequence_last, logs);
-  for (const auto& segment : sealed.segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  for (const auto& segment : sealed.segments) {
+    next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+    for (const auto& part : segment.parts) counted_.commits.records_sealed.add_alone(part.records);
+  }
+  counted_.commits.segments_written.add_alone(sealed.segments.size());
   sealed_ = sealed.sequence_last;
   journal_bytes_ -= sealed.bytes;
 }
@@ -152,10 +158,12 @@ void core::replace_segments(const std::vector<std::uint32_t>& old,
   for (const auto& [id, topic] : topics_by_id_) logs.push_back(&topic->state);
   segments_.replace(old, segments, files, logs);
   for (const auto& segment : segments) next_segment_ = std::max(next_segment_.load(), segment.id + 1);
+  counted_.commits.segments_written.add_alone(segments.size());
   note_dropped(old);
 }
 
 void core::note_dropped(const std::vector<std::uint32_t>& ids) {
+  counted_.commits.segments_removed.add_alone(ids.size());
   const std::lock_guard guard{dropped_mutex_};
   for (const std::uint32_t id : ids) dropped_.push_back(log::segment_path(store_->segments, id));
 }
@@ -199,19 +207,20 @@ void core::remove_topic(std::uint32_t id) {
   topic->readers.signal();
   readers_.signal();
   ask_for_sweep();
+  if (logger() != nullptr)
+    logger()->debug("levada: topic '{}' of '{}' deleted", topic->state.name(), store_name_);
 }
 
 void core::remove_group(const std::string& name) {
-  std::shared_ptr<group_slot> group;
-  {
-    const std::lock_guard guard{names_};
-    const auto found = groups_.find(name);
-    if (found == groups_.end()) return;
-    group = std::move(found->second);
-    groups_.erase(found);
-  }
+  const auto group = find_group(name);
+  if (!group) return;
   const std::lock_guard guard{group->mutex};
   group->deleted = true;
+  const std::lock_guard names_guard{names_};
+  groups_.erase(name);
+  deleted_groups_.rebalances += group->state.rebalances();
+  deleted_groups_.fenced += group->state.fenced();
+  deleted_groups_.possible_duplicates += group->state.possible_duplicates();
 }
 
 void core::remove_binding(std::uint32_t id) {

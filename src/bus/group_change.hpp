@@ -35,14 +35,14 @@ class group_change : public intent {
         offsets_{std::move(offsets)} {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override;
-  void applied(commit_scope&) noexcept override { static_cast<void>(do_without()); }
+  void applied(commit_scope& scope) noexcept override { static_cast<void>(do_without(scope.owner())); }
   [[nodiscard]] bool alone() const noexcept override { return true; }
 
   /// Whether it was the group that refused it, not the disk.
   [[nodiscard]] bool refused() const noexcept { return refused_; }
   [[nodiscard]] bool has_offsets() const noexcept { return !offsets_.empty(); }
   /// Changes memory alone, and wakes the members. Fails where the group refuses it.
-  result<void> do_without() noexcept;
+  result<void> do_without(const core& owner) noexcept;
 
   /// Makes the change, and waits for it. Fails where it is refused, or where offsets could not be stored;
   /// nothing has changed then.

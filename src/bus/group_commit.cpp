@@ -164,6 +164,11 @@ void group_commit::make_room(std::size_t cost) {
   }
 }
 
+std::size_t group_commit::pending_bytes() const {
+  const std::lock_guard guard{mutex_};
+  return pending_bytes_;
+}
+
 bool group_commit::wants_leader() const {
   const std::lock_guard guard{mutex_};
   return !led_ && !queue_.empty();

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <levada/clock.hpp>
 #include <levada/error.hpp>
 
 namespace levada {
@@ -50,6 +51,11 @@ class intent {
   /// Bytes that it adds to the store; 0 for what makes room.
   [[nodiscard]] std::size_t cost() const noexcept { return cost_; }
 
+  /// When the call began that waits for it, by the clock of the bus; for who tells how long that took.
+  static constexpr clock::steady_time not_waited_for = clock::steady_time::min();
+  [[nodiscard]] clock::steady_time since() const noexcept { return since_; }
+  void set_since(clock::steady_time when) noexcept { since_ = when; }
+
  private:
   friend class group_commit;
   friend class commit_engine;
@@ -62,6 +68,7 @@ class intent {
   };
 
   const std::size_t cost_;  // bytes that count against the bound
+  clock::steady_time since_ = not_waited_for;
   result<void> outcome_;
   std::shared_ptr<waiting_place> place_;  // none: it was submitted
 };
@@ -110,6 +117,8 @@ class group_commit {
   void lead_some();
   /// Returns when an intent of that cost would not have to wait; leads until then where nobody else does.
   void make_room(std::size_t cost);
+  /// The cost of the intents that wait or are being committed.
+  [[nodiscard]] std::size_t pending_bytes() const;
   /// Whether there is something for `lead` to do.
   [[nodiscard]] bool wants_leader() const;
   /// Takes back what was submitted; nothing while somebody leads.

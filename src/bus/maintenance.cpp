@@ -95,12 +95,8 @@ maintenance::maintenance(core& owner)
       worker_{owner.time(),
               {.name = "maintain",
                .due = [this] { return next_look(); },
-               .run = [this] { return run(); },
-               .failed =
-                   [this](const error& why) {
-                     if (why != errc::closed && owner_.options().logger)
-                       owner_.options().logger->error("levada: {}", why.message());
-                   },
+               .run = [this] { return work(); },
+               .failed = [this](const error& why) { note_failure(why); },
                .retry = look_min}} {}
 maintenance::~maintenance() = default;
 
@@ -117,6 +113,7 @@ result<bool> maintenance::seal() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
   if (!sealing_is_due()) return false;
+  const auto begun = owner_.time().steady();
   auto place = segment_place::open(owner_);
   if (!place) return place.error();
   log::seal_request request;
@@ -135,12 +132,14 @@ result<bool> maintenance::seal() {
   seal_intent registering{*sealed, std::move(*files)};
   auto done = place->hand_over(*access, "seal journal", sealed->segments, registering);
   if (!done) return done.error();
-  if (owner_.options().logger) {
+  owner_.counted().others.upkeep_runs.add_alone();
+  owner_.counted().others.upkeep_duration.add_alone(owner_.time().steady() - begun);
+  if (owner_.logger() != nullptr) {
     std::uint64_t bytes = 0;
     for (const auto& segment : sealed->segments) bytes += segment.file_bytes;
-    owner_.options().logger->debug("levada: sealed rows {} to {} of '{}' into {} segments of {} bytes",
-                                   request.target.sequence_first, sealed->sequence_last, owner_.store_name(),
-                                   sealed->segments.size(), bytes);
+    owner_.logger()->debug("levada: sealed rows {} to {} of '{}' into {} segments of {} bytes",
+                           request.target.sequence_first, sealed->sequence_last, owner_.store_name(),
+                           sealed->segments.size(), bytes);
   }
   return true;
 }
@@ -231,6 +230,18 @@ result<void> maintenance::rewrite() {
 }
 
 result<void> maintenance::run() {
+  auto done = work();
+  if (!done) note_failure(done.error());
+  return done;
+}
+
+void maintenance::note_failure(const error& why) {
+  if (why == errc::closed) return;
+  owner_.counted().others.upkeep_failures.add();
+  failures_.failed(owner_.logger(), why);
+}
+
+result<void> maintenance::work() {
   const std::lock_guard guard{working_};
   // Also where the rest cannot be done: it is tried again when it is due again.
   looked_ = owner_.time().steady();
@@ -245,7 +256,9 @@ result<void> maintenance::run() {
   worker_.tell_waiters();
   if (*sealed && retained) retained = retain();
   if (!retained) return retained;
-  return rewrite();
+  auto rewritten = rewrite();
+  if (rewritten) failures_.succeeded(owner_.logger(), "upkeep", owner_.store_name());
+  return rewritten;
 }
 
 /// When retention by age is to be looked at again.

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "bus/failure_notice.hpp"
 #include "bus/worker.hpp"
 
 #include <levada/error.hpp>
@@ -41,6 +42,8 @@ class maintenance {
 
  private:
   [[nodiscard]] clock::steady_time next_look() const;
+  [[nodiscard]] result<void> work();
+  void note_failure(const error& why);
   [[nodiscard]] result<bool> seal();
   [[nodiscard]] result<void> retain();
   [[nodiscard]] result<void> prune();
@@ -60,6 +63,7 @@ class maintenance {
   };
   std::deque<dropped_file> dropped_;  // still to be removed
 
+  failure_notice failures_;
   std::atomic<clock::steady_time> looked_;  // when retention was last looked at
   worker worker_;
 };

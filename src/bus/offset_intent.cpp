@@ -35,6 +35,7 @@ result<void> write_offsets(commit_scope& scope, const group_slot& group,
                             {group.id, e.log, e.where.partition.value(), e.next, scope.now(), e.metadata}));
     if (!stored) return stored;
   }
+  scope.counts().offsets += entries.size();
   return {};
 }
 

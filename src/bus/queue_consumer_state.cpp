@@ -136,6 +136,7 @@ std::optional<result<std::optional<delivery>>> queue_consumer_state::look(clock:
       detail::record_access::fill(d, next.record, std::move(next.bytes), tag, next.entry.redelivered);
       next.entry.redelivered = true;  // should it come back
       unsettled_.emplace(tag, next.entry);
+      owner_->counted().queues.delivered.add();
       return std::optional{std::move(d)};
     }
   }
@@ -194,7 +195,7 @@ void queue_consumer_state::decided(entries taken, bool settled) {
       queue_->state.unacked.fetch_sub(taken.size(), std::memory_order_relaxed);
     } else if (closed_) {
       // The consumer went meanwhile: what it could not settle returns to the queue.
-      for (const auto& [tag, entry] : taken) queue_->state.put_back(entry);
+      for (const auto& [tag, entry] : taken) requeue(entry);
     } else {
       unsettled_.merge(taken);
     }
@@ -303,7 +304,7 @@ result<void> queue_consumer_state::put_back(delivery_tag tag) {
     if (auto open = check_open("nack"); !open) return open;
     if (auto known = check_unsettled("nack", tag); !known) return known;
     const auto found = unsettled_.find(tag);
-    queue_->state.put_back(found->second);
+    requeue(found->second);
     unsettled_.erase(found);
     // A position before those fetched ahead comes first again.
     for (; !ahead_.empty(); ahead_.pop_back()) queue_->state.put_back(ahead_.back().entry);
@@ -312,11 +313,16 @@ result<void> queue_consumer_state::put_back(delivery_tag tag) {
   return {};
 }
 
+void queue_consumer_state::requeue(const queue::taken_entry& entry) {
+  queue_->state.put_back(entry);
+  if (!queue_->state.deleted) owner_->counted().queues.requeued.add();
+}
+
 void queue_consumer_state::give_back() {
   const std::lock_guard guard{mutex_};
   closed_ = true;
   for (; !ahead_.empty(); ahead_.pop_back()) queue_->state.put_back(ahead_.back().entry);
-  for (const auto& [tag, entry] : unsettled_) queue_->state.put_back(entry);
+  for (const auto& [tag, entry] : unsettled_) requeue(entry);
   unsettled_.clear();
 }
 

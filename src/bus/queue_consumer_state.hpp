@@ -66,6 +66,8 @@ class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_
   [[nodiscard]] result<void> check_open(const char* verb) const;                         // mutex_ is held
   [[nodiscard]] result<void> check_unsettled(const char* verb, delivery_tag tag) const;  // mutex_ is held
   [[nodiscard]] result<void> fetch(const core::access& access);                          // mutex_ is held
+  /// Returns a delivery.
+  void requeue(const queue::taken_entry& entry);
   class submitted_settlement;
   class settle_part;
   /// What a receive returns now; nothing where it has to wait.

@@ -89,22 +89,22 @@ result<std::vector<reader_info>> reader_watch::look() {
 }
 
 void reader_watch::tell_of(const reader_info& reader) const {
-  if (!owner_.options().logger) return;
+  if (owner_.logger() == nullptr) return;
   const std::string who = reader.job.empty() ? fmt::format("process {}", reader.pid)
                                              : fmt::format("process {} (job '{}')", reader.pid, reader.job);
   switch (reader.state) {
     case reader_state::gone:
-      owner_.options().logger->warn("levada: {} died while it held a snapshot of '{}'; it has been let go of",
-                                    who, owner_.store_name());
+      owner_.logger()->warn("levada: {} died while it held a snapshot of '{}'; it has been let go of", who,
+                            owner_.store_name());
       return;
     case reader_state::stopped:
-      owner_.options().logger->warn(
+      owner_.logger()->warn(
           "levada: {} is stopped while it holds a snapshot of '{}'; what is freed meanwhile cannot be used "
           "again",
           who, owner_.store_name());
       return;
     case reader_state::running:
-      owner_.options().logger->warn(
+      owner_.logger()->warn(
           "levada: {} holds a snapshot of '{}' for {} ms by now; what is freed meanwhile cannot be used "
           "again",
           who, owner_.store_name(), reader.held_for.count());

@@ -65,6 +65,10 @@ class raise_intent final : public intent {
   }
   [[nodiscard]] bool alone() const noexcept override { return true; }
 
+  /// Once it is done, how many logs gave something up, and how many segments.
+  [[nodiscard]] std::size_t raised() const noexcept { return changes_.size(); }
+  [[nodiscard]] std::size_t dropped() const noexcept { return dropped_.size(); }
+
  private:
   std::vector<change> changes_;
   std::vector<std::uint32_t> dropped_;
@@ -117,8 +121,8 @@ class readers_of_logs {
       auto stored = storage::stored_jobs(owner_.jobs_directory());
       if (!stored) {
         told_ = true;
-        if (!told_before_ && owner_.options().logger) {
-          owner_.options().logger->error(
+        if (!told_before_ && owner_.logger() != nullptr) {
+          owner_.logger()->error(
               "levada: topics of '{}' that wait for readers give up nothing, as a job cannot be read: {}",
               owner_.store_name(), stored.error().message());
         }
@@ -221,6 +225,10 @@ result<std::vector<held_back>> apply_retention(core& owner, const core::access& 
   if (!done) {
     owner.ask_for_sweep();
     return done.error();
+  }
+  if (owner.logger() != nullptr && (raising.raised() > 0 || raising.dropped() > 0)) {
+    owner.logger()->debug("levada: retention: {} topics of '{}' gave up records, and {} segments went",
+                          raising.raised(), owner.store_name(), raising.dropped());
   }
   return held;
 }

@@ -248,6 +248,7 @@ rewriting::segment_list rewriting::to_be_merged() const {
 
 result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std::uint32_t generation,
                                 const filter_map& filters) {
+  const auto begun = owner_.time().steady();
   auto place = segment_place::open(owner_);
   if (!place) return place.error();
   log::rewrite_request request;
@@ -268,7 +269,7 @@ result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std
     if (written.error() != errc::damaged) return written.error();
     // Reported, and left to whoever repairs the store: everything else goes on.
     for (const auto& s : sources) unreadable_.insert(s->entry().id);
-    if (owner_.options().logger) owner_.options().logger->error("levada: {}", written.error().message());
+    if (owner_.logger() != nullptr) owner_.logger()->error("levada: {}", written.error().message());
     return false;
   }
   if (!*written) return false;
@@ -281,6 +282,12 @@ result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std
   auto done = place->hand_over(p.access, "rewrite segments", **written, replacing);
   if (!done && done.error() == errc::closed) return false;  // they have changed meanwhile
   if (!done) return done.error();
+  owner_.counted().others.upkeep_runs.add_alone();
+  owner_.counted().others.upkeep_duration.add_alone(owner_.time().steady() - begun);
+  if (owner_.logger() != nullptr) {
+    owner_.logger()->debug("levada: wrote {} segments of '{}' anew, {} are in their place", sources.size(),
+                           owner_.store_name(), (*written)->size());
+  }
   return true;
 }
 
@@ -292,7 +299,7 @@ result<bool> rewriting::compact(const piece& p, const std::shared_ptr<topic_slot
     if (latest.error() == errc::closed) return false;
     if (latest.error() != errc::damaged) return latest.error();
     uncompactable_.insert(topic->state.id());
-    if (owner_.options().logger) owner_.options().logger->error("levada: {}", latest.error().message());
+    if (owner_.logger() != nullptr) owner_.logger()->error("levada: {}", latest.error().message());
     return false;
   }
   const std::int64_t tombstones_from =

@@ -42,6 +42,7 @@ result<void> route_intent::execute(commit_scope& scope) {
     scope.enqueue(*queue, {exchange_.state.id(), message_.rows().partition(), base_offset_});
     ++routed_;
   }
+  if (routed_ == 0) ++scope.counts().unroutable;
   return {};
 }
 

@@ -23,6 +23,10 @@ std::uint64_t hash_of_value(std::string_view value) noexcept {
   return storage::records_hash(std::as_bytes(std::span{value.data(), value.size()}));
 }
 
+void note_commit(commit_scope& scope) noexcept {
+  scope.owner().counted().commits.transactions.add_alone();
+}
+
 error conflict(const table_slot& table) {
   return {errc::conflict, fmt::format("what was read of table '{}' has changed since", table.name)};
 }
@@ -61,8 +65,10 @@ result<void> transaction::impl::take_room(std::string_view operation, std::size_
   return {};
 }
 
-void transaction::impl::end(bool committed) noexcept {
+void transaction::impl::end(bool committed, errc why) noexcept {
   if (std::exchange(ended_, true)) return;
+  if (!committed && (why == errc::conflict || (doomed_ && *doomed_ == errc::conflict)))
+    owner_->counted().others.conflicts.add();
   for (const auto& part : parts_) part->decided(committed);
 }
 
@@ -231,7 +237,7 @@ class transaction::impl::function_intent final : public intent {
       : intent{1}, what_{what}, function_{function} {}  // whatever it publishes needs room
   [[nodiscard]] bool alone() const noexcept override { return true; }
   [[nodiscard]] result<void> execute(commit_scope& scope) override { return what_.call(scope, function_); }
-  void applied(commit_scope&) noexcept override {}
+  void applied(commit_scope& scope) noexcept override { note_commit(scope); }
 
  private:
   impl& what_;
@@ -259,7 +265,9 @@ result<void> transaction::impl::call(commit_scope& scope,
     handle.impl_.reset();
   }
   scope_ = nullptr;
-  return scope.written(std::move(outcome));
+  if (outcome) return outcome;
+  if (!scope.broken()) owner_->counted().commits.undone.add_alone();
+  return scope.undo(outcome.error());
 }
 
 result<transaction_receipt> transaction::impl::run(std::shared_ptr<core> owner,
@@ -297,7 +305,7 @@ result<void> transaction::impl::execute(commit_scope& scope) {
   // From here on a failure undoes what this, and so the whole group, has written; it is repeated without it.
   bool first = true;
   for (const auto& part : parts_) {
-    if (auto done = part->execute(scope); !done) return first ? done : scope.written(std::move(done));
+    if (auto done = part->execute(scope); !done) return first ? done : scope.undo(done.error());
     first = false;
   }
   for (const auto& [id, to] : written_) {
@@ -318,7 +326,7 @@ class transaction::impl::collected_intent final : public intent {
  public:
   explicit collected_intent(impl& what) : intent{what.bytes_}, what_{what} {}
   [[nodiscard]] result<void> execute(commit_scope& scope) override { return what_.execute(scope); }
-  void applied(commit_scope&) noexcept override {}
+  void applied(commit_scope& scope) noexcept override { note_commit(scope); }
 
  private:
   impl& what_;
@@ -330,9 +338,9 @@ class transaction::impl::submitted_transaction final : public intent {
   submitted_transaction(std::shared_ptr<impl> what, pending<transaction_receipt> answer)
       : intent{what->bytes_}, what_{std::move(what)}, answer_{std::move(answer)} {}
   [[nodiscard]] result<void> execute(commit_scope& scope) override { return what_->execute(scope); }
-  void applied(commit_scope&) noexcept override {}
+  void applied(commit_scope& scope) noexcept override { note_commit(scope); }
   void finished(result<void> outcome) noexcept override {
-    what_->end(outcome.has_value());
+    what_->end(outcome.has_value(), outcome ? errc{} : outcome.error().code());
     auto executor = answer_.executor();
     post_to(std::move(executor),
             [what = std::move(what_), answer = std::move(answer_), outcome = std::move(outcome)]() mutable {
@@ -370,10 +378,10 @@ result<transaction_receipt> transaction::impl::commit() {
   if (auto may = may_commit(operation); !may) return may.error();
   collected_intent commits{*this};
   // Held until the parts know: closing the bus notes what is unsettled only then.
-  const auto entered = owner_->enter_with_room(operation, commits.cost());
+  const auto entered = owner_->enter_with_room(operation, commits);
   auto done = entered ? prepare() : result<void>{entered.error()};
   if (done) done = owner_->run(*entered, operation, commits);
-  end(done.has_value());
+  end(done.has_value(), done ? errc{} : done.error().code());
   if (!done) return done.error();
   for (const auto& part : parts_) part->noted();
   return receipt();

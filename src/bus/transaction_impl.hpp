@@ -92,7 +92,7 @@ class transaction::impl : public std::enable_shared_from_this<impl> {
   [[nodiscard]] result<void> may_commit(std::string_view operation);
   [[nodiscard]] transaction_receipt receipt() const;
   /// Tells the parts, once.
-  void end(bool committed) noexcept;
+  void end(bool committed, errc why = {}) noexcept;
 
   const std::shared_ptr<core> owner_;
   commit_scope* scope_ = nullptr;  // in the middle of a commit

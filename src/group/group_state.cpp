@@ -83,6 +83,9 @@ void group_state::fence_overdue(time now) {
       if (fenced) grant();
       return;
     }
+    if (!fenced) last_fenced_.clear();
+    last_fenced_.push_back(overdue->first);
+    ++fenced_;
     if (overdue->second.held) possible_duplicates_ += *overdue->second.held;
     remove(std::string{overdue->first}, now);
   }

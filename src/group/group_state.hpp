@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -66,6 +67,13 @@ class group_state {
   /// Differs whenever anything has changed.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
+  /// How many members it has.
+  [[nodiscard]] std::size_t size() const noexcept { return members_.size(); }
+  /// How often partitions were assigned anew, in this process.
+  [[nodiscard]] std::uint64_t rebalances() const noexcept { return generation_ - first_generation_; }
+  /// How many members were fenced, and who, the last time that any were.
+  [[nodiscard]] std::uint64_t fenced() const noexcept { return fenced_; }
+  [[nodiscard]] const std::vector<std::string>& last_fenced() const noexcept { return last_fenced_; }
   /// Records that members held when they were fenced.
   [[nodiscard]] std::uint64_t possible_duplicates() const noexcept { return possible_duplicates_; }
 
@@ -76,7 +84,7 @@ class group_state {
   /// By member id.
   [[nodiscard]] std::vector<member_view> members() const;
   /// Continues the count of an earlier process.
-  void set_generation(std::uint32_t generation) noexcept { generation_ = generation; }
+  void set_generation(std::uint32_t generation) noexcept { generation_ = first_generation_ = generation; }
 
  private:
   struct member_state {
@@ -101,7 +109,10 @@ class group_state {
   std::map<topic_partition, std::string> owners_;
   topic_sizes topic_sizes_;
   std::uint32_t generation_ = 0;
+  std::uint32_t first_generation_ = 0;  // of this process
   std::uint64_t version_ = 0;
+  std::uint64_t fenced_ = 0;
+  std::vector<std::string> last_fenced_;
   std::uint64_t possible_duplicates_ = 0;
   std::shared_ptr<const assignor> assignor_;  // of the members, if there are any
   result<void> broken_;
