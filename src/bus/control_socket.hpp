@@ -11,7 +11,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include "bus/executor_thread.hpp"
+#include "bus/executor_threads.hpp"
 #include "storage/control_file.hpp"
 #include "storage/control_message.hpp"
 
@@ -65,8 +65,8 @@ class control_socket {
 
   core& owner_;
   storage::control_file file_;
-  executor_thread talking_;
-  executor_thread serving_;
+  executor_threads talking_;
+  executor_threads serving_;
   std::unique_ptr<boost::asio::posix::stream_descriptor> listening_;
   bool awaiting_ = false;
   bool closing_ = false;
