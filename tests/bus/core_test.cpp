@@ -1,7 +1,11 @@
 #include "bus/core.hpp"
 
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
+
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -47,12 +51,14 @@ storage::log_entry log_named(std::string name, std::uint32_t partitions, std::ui
 class Core : public ::testing::Test {
  protected:
   Core() {
-    bus_options o;
-    o.clock = std::make_shared<manual_clock>();
-    core_ =
-        ok(core::start(ok(storage::open_memory_store(o.memory_directory, {true, std::size_t{64} << 20, 0})),
-                       ok(storage::fork_guard::make()), o, "memory"));
+    core_ = start({});
     orders_ = ok(declare_log(*core_, log_named("orders", 2, 0)));
+  }
+  static std::shared_ptr<core> start(bus_options o) {
+    o.clock = std::make_shared<manual_clock>();
+    return ok(
+        core::start(ok(storage::open_memory_store(o.memory_directory, {true, std::size_t{64} << 20, 0})),
+                    ok(storage::fork_guard::make()), o, "memory"));
   }
   void commit(const std::vector<made_intent*>& group) {
     const std::vector<intent*> all(group.begin(), group.end());
@@ -146,6 +152,53 @@ TEST_F(Core, RepeatsAGroupOneByOneWhenAWriteFails) {
   EXPECT_EQ(b.applied_count, 1);
   EXPECT_EQ(orders_->state.end(0), 2U);
   EXPECT_EQ(stored(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_F(Core, CountsWhatIsCommittedAndNothingThatIsUndone) {
+  const auto before = ok(core_->stats()).commits;
+  auto a = append("a", a_);
+  auto bad = breaking();
+  auto refused = refusing();
+  auto b = append("b", b_);
+  commit({&a, &bad, &refused, &b});
+  auto now = ok(core_->stats()).commits;
+  EXPECT_EQ(now.failures - before.failures, 2U) << "the group's, and its own";
+  EXPECT_EQ(now.commits - before.commits, 2U);
+  EXPECT_EQ(now.requests - before.requests, 2U);
+  EXPECT_EQ(now.records - before.records, 2U);
+  auto c = append("c", c_);
+  auto d = append("d", c_);
+  commit({&c, &refused, &d});
+  now = ok(core_->stats()).commits;
+  EXPECT_EQ(now.failures - before.failures, 2U);
+  EXPECT_EQ(now.commits - before.commits, 3U);
+  EXPECT_EQ(now.requests - before.requests, 4U);
+  EXPECT_EQ(now.records - before.records, 4U);
+  EXPECT_EQ(now.duration.count(), now.commits);
+}
+
+/// Counts what is critical.
+class critical_sink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  int told = 0;
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& m) override {
+    if (m.level == spdlog::level::critical) ++told;
+  }
+  void flush_() override {}
+};
+
+TEST_F(Core, TellsItsLoggerOnceThatItFailed) {
+  const auto sink = std::make_shared<critical_sink>();
+  bus_options o;
+  o.logger = std::make_shared<spdlog::logger>("test", sink);
+  const auto failing = start(o);
+  EXPECT_EQ(sink->told, 0);
+  failing->fail({errc::io_error, "a disk is broken"});
+  failing->fail({errc::io_error, "a disk is broken"});
+  EXPECT_EQ(sink->told, 1);
+  EXPECT_THAT(declare_log(*failing, log_named("t", 1, 0)), fails_with(errc::failed));
 }
 
 TEST_F(Core, GoesOnAfterALoneIntentBroke) {

@@ -173,7 +173,9 @@ TEST_F(HandlingQueue, KeepsItsPromisesWhateverComesFirst) {
         EXPECT_FALSE(other.record().partition() == key.first && other.record().key() == key.second);
       }
       const auto before = last.find(key);
-      if (before != last.end()) EXPECT_LT(before->second, offset_of(*e));
+      if (before != last.end()) {
+        EXPECT_LT(before->second, offset_of(*e));
+      }
       last[key] = offset_of(*e);
       handled.push_back(std::move(*e));
     } else if (!handled.empty()) {
