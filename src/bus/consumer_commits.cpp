@@ -30,13 +30,15 @@ result<offset_entry> consumer::impl::entry_for(const offset_commit& what) {
   return offset_entry{where, (*p)->topic->state.id(), what.next().value(), what.metadata()};
 }
 
-result<std::vector<offset_entry>> consumer::impl::choose(const offset_choice& what) {
+result<std::vector<offset_entry>> consumer::impl::choose(const offset_choice& what, positions which) {
   std::vector<offset_entry> notes;
   if (!what) {
-    for (const auto& p : owned_) {
+    for (auto& p : owned_) {
       // What is being handed over has had its time.
-      if (p.position && p.position != p.committed && !hands_over(p.where))
-        notes.push_back({p.where, p.topic->state.id(), *p.position});
+      if (!p.position || hands_over(p.where)) continue;
+      if (which == positions::changed && !p.advanced()) continue;
+      notes.push_back({p.where, p.topic->state.id(), *p.position});
+      p.asked = p.position;
     }
     return notes;
   }
@@ -44,6 +46,11 @@ result<std::vector<offset_entry>> consumer::impl::choose(const offset_choice& wh
     auto entry = entry_for(one);
     if (!entry) return entry.error();
     notes.push_back(std::move(*entry));
+  }
+  for (auto& p : owned_) {
+    for (const auto& note : notes) {
+      if (note.where == p.where) p.asked = note.next;
+    }
   }
   return notes;
 }
@@ -129,7 +136,8 @@ result<std::unique_ptr<transaction_part>> consumer::impl::make_part(const std::s
   if (self->closed_) {
     return error{errc::closed, fmt::format("{}: the member has left", self->operation("send offsets"))};
   }
-  auto notes = self->choose(what);
+  // What is committed now may be another offset by then, in this very transaction.
+  auto notes = self->choose(what, positions::all);
   if (!notes) return notes.error();
   return std::unique_ptr<transaction_part>{std::make_unique<offset_part>(self, std::move(*notes))};
 }

@@ -81,10 +81,14 @@ class consumer::impl {
     std::shared_ptr<topic_slot> topic;
     std::optional<std::uint64_t> position;   // none: the reset policy is `none` and nobody has sought
     std::optional<std::uint64_t> committed;  // as far as this member knows
+    std::optional<std::uint64_t> asked;      // what it has begun to commit last, perhaps not in vain
     std::uint64_t begun = 0;                 // where it began to read
     bool placed = false;                     // whether `position` has been found out
     bool announced = false;                  // whether the host knows of it
     bool paused = false;
+
+    /// Whether its position is to be written to be sure that it is committed.
+    [[nodiscard]] bool advanced() const noexcept { return position != committed || position != asked; }
   };
   class submitted_offsets;
   class unattended_offsets;
@@ -176,7 +180,11 @@ class consumer::impl {
   // Commits
 
   class offset_part;
-  [[nodiscard]] result<std::vector<offset_entry>> choose(const offset_choice& what);
+  /// Which of all positions are written.
+  enum class positions { changed, all };
+  /// What is about to be committed.
+  [[nodiscard]] result<std::vector<offset_entry>> choose(const offset_choice& what,
+                                                         positions which = positions::changed);
   void note_committed(const std::vector<offset_entry>& notes);
   /// Commits positions when it is time to.
   void auto_commit();

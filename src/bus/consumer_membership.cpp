@@ -185,15 +185,19 @@ result<std::shared_ptr<consumer::impl>> consumer::impl::join(std::shared_ptr<cor
   const std::string operation = fmt::format("join group '{}'", group);
   if (auto checked = check_name("join group", "group", group); !checked) return checked.error();
   if (auto checked = check_consumer_options(operation, options); !checked) return checked.error();
-  auto slot = declare_group(*owner, group);
-  if (!slot) return slot.error();
-  std::shared_ptr<impl> self{new impl{std::move(owner), std::move(*slot), std::move(what), options}};
-  if (self->options_.member_id.empty()) {
-    self->options_.member_id = fmt::format("member-{}", self->owner_->next_member_number());
+  for (;;) {
+    auto slot = declare_group(*owner, group);
+    if (!slot) return slot.error();
+    std::shared_ptr<impl> self{new impl{owner, std::move(*slot), what, options}};
+    if (self->options_.member_id.empty()) {
+      self->options_.member_id = fmt::format("member-{}", owner->next_member_number());
+    }
+    if (!self->options_.assignor) self->options_.assignor = cooperative_sticky_assignor();
+    auto entered = self->enter_group();
+    if (entered) return self;
+    // Where it has been deleted between the two, it is new once more.
+    if (entered.error() != errc::unknown_group) return entered.error();
   }
-  if (!self->options_.assignor) self->options_.assignor = cooperative_sticky_assignor();
-  if (auto entered = self->enter_group(); !entered) return entered.error();
-  return self;
 }
 
 result<void> consumer::impl::enter_group() {
@@ -503,7 +507,7 @@ void revocation::impl::commit_positions() {
   for (const auto& p : member.owned_) {
     if (!p.position || !std::binary_search(partitions.begin(), partitions.end(), p.where)) continue;
     std::erase_if(offsets, [&](const offset_entry& e) { return e.where == p.where; });
-    if (p.position != p.committed) offsets.push_back({p.where, p.topic->state.id(), *p.position});
+    if (p.advanced()) offsets.push_back({p.where, p.topic->state.id(), *p.position});
   }
 }
 

@@ -45,7 +45,7 @@ result<void> consumer::impl::place(owned_partition& p, const core::access& acces
   auto found = group::read_offset(*txn, access.main().tables(), group_->id, p.topic->state.id(),
                                   p.where.partition.value());
   if (!found) return found.error();
-  if (*found) p.committed = p.position = (*found)->next;
+  if (*found) p.committed = p.asked = p.position = (*found)->next;
   if (!p.position || *p.position > p.topic->state.end(p.where.partition.value())) {
     auto start = reset_position(p, access);
     if (!start) return start.error();

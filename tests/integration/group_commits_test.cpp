@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <levada/async.hpp>
@@ -164,6 +166,40 @@ TEST_F(GroupCommits, StoreSeveralOffsetsOrNone) {
   EXPECT_EQ(ok(reader.committed(orders(0)))->next, offset{1});
   EXPECT_EQ(ok(reader.committed(orders(1)))->metadata, "two");
   ok(reader.commit(std::vector<offset_commit>{}));
+}
+
+// A position that was committed counted as committed still, though a commit of another offset was under way.
+TEST_F(GroupCommits, AreMadeInTheOrderOfTheirCalls) {
+  publish(0, 4);
+  auto reader = join("g", {"orders"});
+  poll_all(reader);
+  boost::asio::io_context context;
+  for (int i = 0; i < 20; ++i) {
+    ok(reader.commit());
+    bool answered = false;
+    reader.async_commit(orders(0), offset{1},
+                        boost::asio::bind_executor(context.get_executor(), [&](const result<void>& r) {
+                          ok(r);
+                          answered = true;
+                        }));
+    ok(reader.commit());
+    while (!answered) {
+      context.restart();
+      context.run_one();
+    }
+    ASSERT_EQ(stored(0), 4U);
+  }
+}
+
+// What a poll had committed by itself was noted when the next one saw to it, over what was committed since.
+TEST_F(GroupCommits, GoOnWhereACommitHasGoneBack) {
+  publish(0, 4);
+  auto reader = join_committing(milliseconds{0});
+  poll_all(reader);
+  ok(reader.commit(orders(0), offset{1}));
+  poll_all(reader);
+  ok(reader.commit());
+  EXPECT_EQ(stored(0), 4U);
 }
 
 TEST_F(GroupCommits, AreMadeWithoutWaitingToo) {

@@ -43,7 +43,8 @@ struct model_entry {
   std::uint32_t partition = 0;
   std::uint64_t offset = 0;
   enum class state { ready, delivered, settled } now = state::ready;
-  bool seen = false;  // has been delivered
+  bool seen = false;          // has been delivered
+  bool perhaps_seen = false;  // a crash has come between: it may be taken for seen
 };
 
 struct model_queue {
@@ -75,6 +76,7 @@ struct model {
   std::map<std::string, model_queue> queues;
   std::map<std::string, model_group> groups;
   std::set<std::tuple<std::string, std::string, std::string>> bindings;  // exchange, queue, key
+  std::map<std::string, std::map<std::string, std::string>> tables;
 
   /// Null if there is none.
   [[nodiscard]] const model_record* find(const topic_partition& where, std::uint64_t offset) const;

@@ -57,13 +57,38 @@ void model_walk::replay_some() {
     wanted.push_back(place);
   }
   std::vector<std::pair<std::uint32_t, std::uint64_t>> seen;
+  const auto process = ++processes_;
   for (auto batch = ok(got->next()); !batch.empty(); batch = ok(got->next())) {
+    history_.polled(process, batch, [this](const record_view& r) { return value_of(text_of(r)); });
     for (const auto& r : batch) {
       check_record(r);
       seen.emplace_back(r.partition().value(), r.offset().value());
     }
   }
   require_equal(seen, wanted, last());
+}
+
+void model_walk::read_everything() {
+  const auto process = ++processes_;
+  for (const auto& log : model_.logs) {
+    auto all = ok(bus_->replay(log.first, {.until = until_latest{}}));
+    for (auto batch = ok(all.next()); !batch.empty(); batch = ok(all.next())) {
+      history_.polled(process, batch, [this](const record_view& r) { return value_of(text_of(r)); });
+    }
+    for (std::uint32_t p = 0; p < log.second.size(); ++p) history_.read_to_end({log.first, partition_id{p}});
+  }
+}
+
+void model_walk::compare_tables() {
+  const auto names = ok(bus_->tables());
+  require_equal(names.size(), model_.tables.size(), "number of tables");
+  for (const auto& t : model_.tables) {
+    std::map<std::string, std::string> stored;
+    for (const auto& entry : ok(ok(bus_->table(t.first)).scan({}))) {
+      stored.emplace(entry.key.string(0).value_or("no string"), entry.value);
+    }
+    require_equal(stored, t.second, "content of table " + t.first);
+  }
 }
 
 void model_walk::compare_listings() {
@@ -102,6 +127,7 @@ void model_walk::compare_listings() {
           "bindings");
   compare_queues();
   compare_groups();
+  compare_tables();
 }
 
 void model_walk::compare_queues() {

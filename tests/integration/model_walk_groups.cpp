@@ -62,7 +62,7 @@ void model_walk::join() {
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   g.members[id] = {topics, o.reset, {}, {}, {}, {}, commits_when_revoked};
   model_.sync(g, id);
-  members_.push_back({group, id, o.poll_records_max, std::move(*got)});
+  members_.push_back({group, id, o.poll_records_max, ++processes_, std::move(*got)});
   check_positions(members_.back());
 }
 
@@ -70,6 +70,7 @@ void model_walk::leave() {
   if (members_.empty()) return;
   const auto at = members_.begin() + static_cast<std::ptrdiff_t>(below_size(members_));
   note("{} leaves {}", at->id, at->group);
+  abort_transactions_of(*at);
   model_.leave(model_.groups.at(at->group), at->id);
   if (one_in(2)) at->reader.close();
   members_.erase(at);
@@ -94,8 +95,14 @@ void model_walk::poll() {
   if (members_.empty()) return;
   member_handle& m = members_[below_size(members_)];
   note("{} of {} polls", m.id, m.group);
+  const auto before = modelled(m).owned;
   model_.sync(model_.groups.at(m.group), m.id);
   auto& owned = modelled(m).owned;
+  for (const auto& p : owned) {
+    if (before.contains(p.first)) continue;
+    history_.repositioned(m.process, p.first);
+    ++counts_.handed_over;
+  }
   const auto& paused = modelled(m).paused;
   for (const auto& p : owned) modelled(m).announced.insert(p.first);
   const auto got = m.reader.poll(at_once);
@@ -107,6 +114,8 @@ void model_walk::poll() {
   } else {
     require_outcome(got, {}, last());
     require(got->size() <= m.records_max, last() + ": too many records");
+    counts_.polled += got->size();
+    history_.polled(m.process, *got, [this](const record_view& r) { return value_of(text_of(r)); });
     for (const auto& r : *got) {
       const topic_partition where{std::string{r.topic()}, r.partition()};
       const auto place = owned.find(where);
@@ -182,7 +191,10 @@ void model_walk::seek() {
   } else if (std::holds_alternative<from_latest>(to)) {
     position = log->end(where.partition.value());
   }
-  if (require_outcome(m.reader.seek(where, to), expected, last())) place->second = position;
+  if (require_outcome(m.reader.seek(where, to), expected, last())) {
+    place->second = position;
+    history_.repositioned(m.process, where);
+  }
   check_positions(m);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <support/result_testing.hpp>
@@ -134,7 +135,7 @@ void model_walk::publish() {
   const auto got = partition ? handle.publish(partition_id{*partition}, r) : handle.publish(r);
   const bool no_partition = partition && *partition >= log->second.size();
   if (!require_outcome(got, no_partition ? std::optional{errc::unknown_partition} : std::nullopt, last()))
-    return;
+    return note_sent(publisher, {topic, partition_id{*partition}}, made.second, {});
   require_equal(got->topic, topic, last());
   require_equal(got->routed, 0U, last());
   require_equal(got->time, now(), last());
@@ -146,6 +147,7 @@ void model_walk::publish() {
     require_equal(got->partition, partition_for_key(*r.key(), log->second.size()), last());
   }
   require_equal(got->offset.value(), log->second.end(p), last());
+  note_sent(publisher, {topic, got->partition}, made.second, got->offset.value());
   log->second.append(p, {made.second, got->time});
 }
 
@@ -185,7 +187,12 @@ void model_walk::publish_batch() {
     run.push_back(made.second);
   }
   require_equal(batch.size(), count, last() + ": size");
-  if (one_in(8)) return;  // a batch that is dropped leaves nothing
+  if (one_in(8)) {  // a batch that is dropped leaves nothing
+    for (const auto& run : runs) {
+      for (const auto& text : run.second) note_sent(publisher, {topic, partition_id{run.first}}, text, {});
+    }
+    return;
+  }
   const auto receipt = ok(handle.publish(batch));
   const timestamp time = now();
   require(batch.empty(), last() + ": it is not empty afterwards");
@@ -196,7 +203,12 @@ void model_walk::publish_batch() {
     require_equal(range.partition.value(), run.first, last() + ": partition");
     require_equal(range.base_offset.value(), log->second.end(run.first), last() + ": offset");
     require_equal(range.count, run.second.size(), last() + ": count");
-    for (const auto& text : run.second) log->second.append(run.first, {text, time});
+    std::vector<kafka_history::message> sent;
+    for (const auto& text : run.second) {
+      sent.push_back({value_of(text), log->second.end(run.first)});
+      log->second.append(run.first, {text, time});
+    }
+    history_.sent(publisher, {topic, range.partition}, sending::stored, std::move(sent));
   }
   if (count > 0) require_equal(receipt.time, time, last() + ": time");
 }
@@ -219,8 +231,9 @@ void model_walk::publish_to_exchange() {
   require_equal(got->routed, queues.size(), last() + ": routed");
   for (const auto& queue : queues) {
     model_.queues.at(queue).entries.push_back(
-        {exchange, p, log->second.end(p), model_entry::state::ready, false});
+        {exchange, p, log->second.end(p), model_entry::state::ready, false, false});
   }
+  note_sent(publisher, {exchange, got->partition}, made.second, got->offset.value());
   log->second.append(p, {made.second, got->time});
 }
 

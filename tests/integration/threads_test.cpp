@@ -145,6 +145,24 @@ TEST_F(Threads, MembersComeAndGoWhileRecordsFlow) {
   EXPECT_EQ((std::set<std::string>{seen.begin(), seen.end()}.size()), std::size_t{count});
 }
 
+// Joining failed with unknown_group when the group was deleted right after it had been found.
+TEST_F(Threads, JoinAGroupThatOthersDelete) {
+  ok(bus_.declare_topic("orders"));
+  std::atomic<bool> done{false};
+  auto deleting = start(1, [&](int) {
+    while (!done) {
+      const auto r = bus_.delete_group("g");
+      if (!r) {
+        EXPECT_THAT(r.error().code(), ::testing::AnyOf(errc::unknown_group, errc::group_in_use));
+      }
+    }
+  });
+  start(2, [&](int) {
+    for (int i = 0; i < 300; ++i) EXPECT_THAT(bus_.join("g", {"orders"}), succeeds());
+  }).clear();
+  done = true;
+}
+
 TEST_F(Threads, ClosingWhileOthersPublishLosesNothingThatWasAcknowledged) {
   auto orders = ok(bus_.declare_topic("orders"));
   std::atomic<int> acked{0};
