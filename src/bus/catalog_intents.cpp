@@ -265,10 +265,12 @@ result<void> delete_topic(core& owner, topic_slot& topic) {
 }
 
 result<std::shared_ptr<group_slot>> declare_group(core& owner, std::string_view name) {
-  if (auto found = owner.find_group(name)) return found;
-  add_group intent{{0, std::string{name}, 0, {}}};
-  if (auto done = owner.run(fmt::format("join group '{}'", name), intent); !done) return done.error();
-  return owner.find_group(name);
+  for (;;) {
+    if (auto found = owner.find_group(name)) return found;
+    add_group intent{{0, std::string{name}, 0, {}}};
+    if (auto done = owner.run(fmt::format("join group '{}'", name), intent); !done) return done.error();
+    // Another may delete it before it is found: then it is made once more.
+  }
 }
 
 result<std::shared_ptr<queue_slot>> declare_queue(core& owner, std::string_view name) {
