@@ -51,10 +51,11 @@ using async_record_handler = std::function<void(record_handling)>;
 /// Records of one key are handled one after the other, in the order of their offsets
 /// (`subscription_options::order` knows other orders); others at the same time. Of each partition, it commits
 /// up to the first record that is not done: so delivery is at least once, and what is handled again after a
-/// crash was committed by none before it. When a partition goes to another member, what has not begun of it
-/// is left to that one, and the handover waits for what has, up to `consumer_options::rebalance_timeout`:
-/// handed over is what is done, in one commit, so that nothing is handled twice, or by two at a time, unless
-/// a handler takes longer than that. Then the member is fenced, and the subscription ends with
+/// crash was committed by none before it. When a partition goes to another member, the handover waits for the
+/// records that are being handled, and for those that stand before one that is done, up to
+/// `consumer_options::rebalance_timeout`; the rest is left to the other. Handed over is what is done, in one
+/// commit, so that nothing is handled twice, or by two at a time, unless that takes longer, or a record is
+/// yet to be tried again. Where it takes longer, the member is fenced, and the subscription ends with
 /// `errc::fenced`.
 ///
 /// Handlers may call the bus, and wait; a slow one holds back what must follow it, and one place of
@@ -69,8 +70,8 @@ class LEVADA_EXPORT subscription {
   /// Closes it.
   ~subscription();
 
-  /// Begins with no other record, waits for those that are being handled, up to
-  /// `consumer_options::rebalance_timeout`, commits what is done, and leaves the group. Called within one of
+  /// Ends as with a handover of all its partitions, after which it leaves the group; but where that takes
+  /// longer than `consumer_options::rebalance_timeout`, it commits what is done by then. Called within one of
   /// its handlers or callbacks, it returns at once, and that is done when they have returned. Idempotent.
   /// `bus::close` does the same first.
   void close() noexcept;

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace levada {
 
@@ -30,6 +31,7 @@ void handling_queue::add(const record_batch& batch) {
     e.record_ = record;
     e.batch_ = bytes;
     e.where_ = where;
+    e.turn_ = ++last_turn_;
     e.number_ = where->first_number + where->records.size();
     where->records.emplace_back(record.offset().value(), false);
     where->end = record.offset().value() + 1;
@@ -43,15 +45,22 @@ void handling_queue::add(const record_batch& batch) {
         continue;
       }
     }
-    (where->held ? held_back_ : ready_).push_back(std::move(e));
+    place(std::move(e));
   }
+}
+
+void handling_queue::place(entry e) {
+  const partition& p = *e.where_;
+  const std::uint64_t turn = e.turn_;
+  (p.held && e.number_ >= p.limit ? held_back_ : ready_).emplace(turn, std::move(e));
 }
 
 std::optional<handling_queue::entry> handling_queue::next() {
   if (ready_.empty()) return std::nullopt;
-  entry e = std::move(ready_.front());
-  ready_.pop_front();
-  ++e.where_->handled;
+  entry e = std::move(ready_.extract(ready_.begin()).mapped());
+  partition& p = *e.where_;
+  ++p.handled;
+  p.begun = std::max(p.begun, e.number_ + 1);
   return e;
 }
 
@@ -69,8 +78,9 @@ bool handling_queue::done(const entry& e) {
     lines_.erase(line);
     return moves;
   }
-  (p.held ? held_back_ : ready_).push_back(std::move(line->second.front()));
+  entry following = std::move(line->second.front());
   line->second.pop_front();
+  place(std::move(following));
   return moves;
 }
 
@@ -80,19 +90,41 @@ void handling_queue::set_aside(entry& e) {
 }
 
 void handling_queue::put_back(entry e) {
-  if (e.where_->dropped) return;
-  auto& to = e.where_->held ? held_back_ : ready_;
-  to.push_front(std::move(e));
+  if (!e.where_->dropped) place(std::move(e));
 }
 
 void handling_queue::hold(std::span<const topic_partition> partitions) {
   for (const auto& where : partitions) {
-    if (const auto found = partitions_.find(where); found != partitions_.end()) found->second->held = true;
+    if (const auto found = partitions_.find(where); found != partitions_.end()) hold(*found->second);
   }
-  const auto held =
-      std::stable_partition(ready_.begin(), ready_.end(), [](const entry& e) { return !e.where_->held; });
-  std::move(held, ready_.end(), std::back_inserter(held_back_));
-  ready_.erase(held, ready_.end());
+  hold_back();
+}
+
+void handling_queue::hold_all() {
+  for (const auto& [where, p] : partitions_) hold(*p);
+  hold_back();
+}
+
+void handling_queue::hold(partition& p) {
+  if (std::exchange(p.held, true)) return;
+  p.limit = p.begun;
+}
+
+void handling_queue::hold_back() {
+  for (auto at = ready_.begin(); at != ready_.end();) {
+    const auto next = std::next(at);
+    const partition& p = *at->second.where_;
+    if (p.held && at->second.number_ >= p.limit) held_back_.insert(ready_.extract(at));
+    at = next;
+  }
+}
+
+bool handling_queue::has_work(std::span<const topic_partition> partitions) const {
+  return handles_any(partitions) ||
+         std::any_of(ready_.begin(), ready_.end(), [partitions](const auto& waiting) {
+           const topic_partition& where = waiting.second.where_->where;
+           return std::find(partitions.begin(), partitions.end(), where) != partitions.end();
+         });
 }
 
 bool handling_queue::handles_any(std::span<const topic_partition> partitions) const {
@@ -110,8 +142,7 @@ void handling_queue::release(std::span<const topic_partition> owned) {
     if (!std::binary_search(owned.begin(), owned.end(), where)) gone.push_back(where);
   }
   drop(gone);
-  std::move(held_back_.begin(), held_back_.end(), std::back_inserter(ready_));
-  held_back_.clear();
+  ready_.merge(held_back_);
 }
 
 void handling_queue::drop(std::span<const topic_partition> partitions) {
@@ -127,7 +158,7 @@ void handling_queue::drop(partition& p) {
   p.dropped = true;
   size_ -= static_cast<std::size_t>(
       std::count_if(p.records.begin(), p.records.end(), [](const auto& r) { return !r.second; }));
-  const auto of_it = [&p](const entry& e) { return e.where_.get() == &p; };
+  const auto of_it = [&p](const auto& waiting) { return waiting.second.where_.get() == &p; };
   std::erase_if(ready_, of_it);
   std::erase_if(held_back_, of_it);
   std::erase_if(lines_, [&p](const auto& line) { return line.first.where == &p; });

@@ -43,14 +43,15 @@ class handling_queue {
     record_view record_;
     std::shared_ptr<const record_batch> batch_;
     std::shared_ptr<partition> where_;
-    std::uint64_t number_ = 0;  // within its partition, in the order of reading
+    std::uint64_t turn_ = 0;    // in the order of reading
+    std::uint64_t number_ = 0;  // the same, within its partition
     std::uint64_t line_ = 0;
     std::uint32_t attempt_ = 1;
   };
 
   /// Puts the records of a batch behind those that are there.
   void add(const record_batch& batch);
-  /// The next record that may be handled; then it is being handled.
+  /// The first record that may be handled; then it is being handled.
   [[nodiscard]] std::optional<entry> next();
   /// How many there are of these.
   [[nodiscard]] std::size_t ready() const noexcept { return ready_.size(); }
@@ -61,9 +62,12 @@ class handling_queue {
   void set_aside(entry& e);
   void put_back(entry e);
 
-  /// Nothing more of these partitions is handed out, until they are released or dropped.
+  /// Of these partitions only what stands before a record that was handed out is still handed out, until they
+  /// are released or dropped: so that what is done of them leaves no gap.
   void hold(std::span<const topic_partition> partitions);
-  /// Whether anything of these is being handled.
+  void hold_all();
+  /// Whether anything of these is being handled, or may be.
+  [[nodiscard]] bool has_work(std::span<const topic_partition> partitions) const;
   [[nodiscard]] bool handles_any(std::span<const topic_partition> partitions) const;
   /// What is held goes on where it is among `owned`, which is sorted, and is dropped where it is not.
   void release(std::span<const topic_partition> owned);
@@ -89,6 +93,8 @@ class handling_queue {
     std::uint64_t end = 0;           // the offset behind the last that was read
     std::uint64_t committed = 0;     // or where reading began
     std::size_t handled = 0;         // being handled
+    std::uint64_t begun = 0;         // the number behind the last that has been
+    std::uint64_t limit = 0;         // while it is held, the number from which on nothing is handed out
     bool held = false;
     bool dropped = false;
   };
@@ -110,13 +116,18 @@ class handling_queue {
   [[nodiscard]] static std::uint64_t next_of(const partition& p) noexcept {
     return p.records.empty() ? p.end : p.records.front().first;
   }
+  /// Puts it where it is found when its turn comes.
+  void place(entry e);
+  void hold(partition& p);
+  void hold_back();
   void drop(partition& p);
 
   const handling_order order_;
   std::map<topic_partition, std::shared_ptr<partition>> partitions_;
   std::unordered_map<line_key, std::deque<entry>, line_hash> lines_;
-  std::deque<entry> ready_;
-  std::deque<entry> held_back_;  // ready, but for being held
+  std::map<std::uint64_t, entry> ready_;      // by turn
+  std::map<std::uint64_t, entry> held_back_;  // ready, but for being held
+  std::uint64_t last_turn_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -139,6 +139,7 @@ void subscription::impl::close() noexcept {
   {
     const std::lock_guard guard{mutex_};
     stop_ = true;
+    queue_.hold_all();
   }
   member_->wakeup();
   handled_->signal();
@@ -178,6 +179,7 @@ std::vector<topic_partition> subscription::impl::assignment() const {
 }
 
 void subscription::impl::stop(const error& why) {
+  halted_ = true;
   if (stop_.exchange(true)) return;
   why_ = why;
 }
@@ -194,6 +196,10 @@ void subscription::impl::serve() {
   const host_call within{*this};
   while (!stop_) read_some();
   member_->close();
+  {
+    const std::lock_guard guard{mutex_};
+    halted_ = true;
+  }
   wait_for_calls();
   std::optional<error> why;
   {
@@ -213,7 +219,7 @@ void subscription::impl::read_some() {
   if (!batch) return take_note_of(batch.error());
   {
     const std::lock_guard guard{mutex_};
-    if (std::exchange(revoked_some_, false)) {
+    if (!stop_ && std::exchange(revoked_some_, false)) {
       assignment_ = member_->assignment();
       queue_.release(assignment_);
     }
@@ -337,7 +343,8 @@ void subscription::impl::wait_for_handlers(std::span<const topic_partition> part
     if (stop_) deadline = std::min(deadline, deadline_after(owner_->time(), timeout));
     {
       const std::lock_guard guard{mutex_};
-      waits_ = queue_.handles_any(partitions) && owner_->time().steady() < deadline && in_group();
+      const bool busy = halted_ ? queue_.handles_any(partitions) : queue_.has_work(partitions);
+      waits_ = busy && owner_->time().steady() < deadline && in_group();
       if (!waits_) break;
     }
     handled_->wait(owner_->time(), seen, deadline);
@@ -365,7 +372,7 @@ void subscription::impl::wait_for_calls() {
 // Where handlers run
 
 void subscription::impl::begin_some() {
-  if (stop_) return;
+  if (halted_) return;
   std::size_t more = std::min(options_.workers - places_taken_, queue_.ready());
   for (; more > 0; --more) {
     ++places_taken_;
@@ -378,7 +385,7 @@ void subscription::impl::work() {
     std::optional<handling_queue::entry> e;
     {
       const std::lock_guard guard{mutex_};
-      if (!stop_) e = queue_.next();
+      if (!halted_) e = queue_.next();
       if (!e) {
         --places_taken_;
         return;

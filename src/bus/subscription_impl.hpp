@@ -106,6 +106,7 @@ class subscription::impl final : public collector, public std::enable_shared_fro
   handling_queue queue_;
   std::size_t places_taken_ = 0;  // of `workers`: by handlers, and by who is to call one
   std::size_t calls_ = 0;         // of handlers that have not returned
+  bool halted_ = false;           // nothing more is begun with
   bool waits_ = false;
   bool wants_room_ = false;
   bool commit_wanted_ = false;

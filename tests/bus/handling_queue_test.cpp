@@ -136,6 +136,34 @@ TEST_F(HandlingQueue, HoldsAndReleasesPartitions) {
   EXPECT_THAT(take_all(queue), testing::UnorderedElementsAre(1, 2));
 }
 
+TEST_F(HandlingQueue, FillsTheGapsOfWhatItHolds) {
+  for (const char* key : {"a", "a", "b", "c"}) publish(0, key);
+  handling_queue queue{handling_order::key};
+  queue.add(read());
+  const auto a = take(queue);
+  const auto b = take(queue);
+  EXPECT_EQ(offset_of(b), 2U);
+  queue.done(b);
+  queue.hold(std::vector{orders(0)});
+  EXPECT_FALSE(queue.next()) << "neither the one behind the last that was begun with";
+  queue.done(a);
+  EXPECT_TRUE(queue.has_work(std::vector{orders(0)}));
+  const auto gap = take(queue);
+  EXPECT_EQ(offset_of(gap), 1U);
+  queue.done(gap);
+  EXPECT_FALSE(queue.has_work(std::vector{orders(0)}));
+  EXPECT_EQ(queue.settled(orders(0)), offset{3});
+}
+
+TEST_F(HandlingQueue, HandsOutWhatMayBeHandledInTheOrderOfReading) {
+  for (const char* key : {"a", "a", "b"}) publish(0, key);
+  handling_queue queue{handling_order::key};
+  queue.add(read());
+  queue.done(take(queue));
+  EXPECT_EQ(offset_of(take(queue)), 1U);
+  EXPECT_EQ(offset_of(take(queue)), 2U);
+}
+
 TEST_F(HandlingQueue, DropsHeldPartitionsThatAreOwnedNoMore) {
   publish(0, "a");
   publish(0, "a");
