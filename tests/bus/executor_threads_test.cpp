@@ -33,8 +33,8 @@ TEST(ExecutorThreads, RunEverythingThatWasPostedBeforeTheirEnd) {
 }
 
 TEST(ExecutorThreads, RunAsManyThingsAtATimeAsThereAreThreads) {
-  executor_threads own{3};
   std::latch all{3};
+  executor_threads own{3};
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(own.post([&] { all.arrive_and_wait(); }));
   all.wait();
 }
