@@ -9,10 +9,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <mutex>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -92,15 +94,19 @@ class by_atomic final : public handover {
 
 class by_topic final : public handover {
  public:
-  by_topic(bus& b, bool spins)
-      : topic_{b.topic("measured").value()},
-        consumer_{b.join(spins ? "spinning" : "blocking", {"measured"}).value()},
-        timeout_{spins ? std::chrono::milliseconds{0} : std::chrono::milliseconds::max()} {
+  /// Each has a topic of its own, so that it takes nothing but what it was given.
+  by_topic(bus& b, const std::string& name, std::chrono::milliseconds timeout)
+      : topic_{b.declare_topic(name).value()},
+        consumer_{b.join("measured", {name}).value()},
+        timeout_{timeout} {
     (void)consumer_.poll(std::chrono::milliseconds{0}).value();
   }
   void give() override { (void)topic_.publish(record_).value(); }
   void take() override {
-    while (consumer_.poll(timeout_).value().empty()) {
+    for (;;) {
+      const auto batch = consumer_.poll(timeout_).value();
+      if (batch.size() > 1) throw std::runtime_error{"more has come than was given"};
+      if (!batch.empty()) return;
     }
   }
 
@@ -120,11 +126,17 @@ struct times {
 void measure(handover& way, std::size_t count, std::uint64_t seed, times& to) {
   std::atomic<std::size_t> taken{0};
   std::vector<nanoseconds> ends(count);
+  std::exception_ptr failure;
   std::thread taker{[&] {
-    for (std::size_t i = 0; i < count; ++i) {
-      way.take();
-      ends[i] = now();
-      taken.store(i + 1, std::memory_order_release);
+    try {
+      for (std::size_t i = 0; i < count; ++i) {
+        way.take();
+        ends[i] = now();
+        taken.store(i + 1, std::memory_order_release);
+      }
+    } catch (...) {
+      failure = std::current_exception();
+      taken.store(count, std::memory_order_release);
     }
   }};
   std::mt19937_64 random{seed};
@@ -138,6 +150,7 @@ void measure(handover& way, std::size_t count, std::uint64_t seed, times& to) {
     to.whole.add(ends[i] - begin);
   }
   taker.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 std::string quantiles(const latency_histogram& h) {
@@ -169,9 +182,8 @@ void print(const latency_histogram& h, const findings& f) {
 
 void answer(const std::filesystem::path& directory, findings& f, std::size_t rounds, std::size_t in_round) {
   auto b = bus::open(directory / "store", unsealed(checkpointed{})).value();
-  (void)b.declare_topic("measured").value();
-  by_topic blocking{b, false};
-  by_topic spinning{b, true};
+  by_topic blocking{b, "waited for", std::chrono::milliseconds::max()};
+  by_topic spinning{b, "spun for", std::chrono::milliseconds{0}};
   by_condition condition;
   by_atomic atomic;
   struct way {
