@@ -33,6 +33,8 @@ result<record_batch> consumer::impl::read() {
     if (p.paused || *p.position >= p.topic->state.end(p.where.partition.value())) continue;
     auto done = reader.read_partition(p.topic->state, p.where.partition.value(), *p.position, batch);
     if (!done) {
+      // Deleted since this call looked: the next look tells of it, or takes no notice.
+      if (done.error() == errc::unknown_topic) continue;
       // What was read before the damage is delivered first; the error comes when nothing stands before it.
       if (batch.records() > 0) break;
       if (done.error() == errc::overtaken) return check_overtaken(p, *access).error();
