@@ -423,6 +423,8 @@ void consumer::impl::take_up(const std::vector<topic_partition>& owned) {
     const auto topic = std::find_if(topics_.begin(), topics_.end(),
                                     [&](const auto& t) { return t->state.name() == where.topic; });
     if (topic == topics_.end()) continue;
+    // Of a topic of the same name that others know, in place of the one that was deleted.
+    if (where.partition.value() >= (*topic)->state.partitions()) continue;
     owned_partition fresh;
     fresh.where = where;
     fresh.topic = *topic;
