@@ -33,7 +33,7 @@ set(levada_pc_requires)
 set(levada_pc_libs)
 if(NOT BUILD_SHARED_LIBS)
   set(levada_pc_requires "capnp spdlog fmt lmdb libxxhash liblz4 libzstd")
-  set(levada_pc_libs -pthread)
+  set(levada_pc_libs "-lboost_json -pthread")  # Boost has no pkg-config files
 endif()
 configure_file(cmake/levada.pc.in ${PROJECT_BINARY_DIR}/levada.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/levada.pc DESTINATION ${levada_pc_dir})

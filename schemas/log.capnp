@@ -13,6 +13,17 @@ struct Log {
   policy @5 :Policy;
   createTime @6 :Bool;        # records keep the time that their publisher gave
   compacted @7 :List(UInt64); # the offset up to which each partition has been compacted; empty: all 0
+
+  # Of an exchange:
+  transient @8 :Bool;         # goes when the store is opened anew
+  autoDelete @9 :Bool;
+  internal @10 :Bool;
+  alternate @11 :Text;        # name of an exchange; empty: none
+  hash @12 :UInt8;            # 0 routing key, 1 header, 2 message id, 3 correlation id
+  hashHeader @13 :Text;
+  orphan @14 :Bool;           # it has been deleted: its log waits for queues that refer to it
+  overflowScope @15 :UInt8;   # 0 all queues or none, 1 those that have room
+  delayed @16 :Bool;          # heeds the header x-delay
 }
 
 enum ExchangeType {
@@ -20,6 +31,8 @@ enum ExchangeType {
   direct @1;
   fanout @2;
   topic @3;
+  headers @4;
+  consistentHash @5;
 }
 
 # What is kept. 0: no limit.

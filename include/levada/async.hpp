@@ -34,9 +34,13 @@
 #include <levada/consumer.hpp>
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
+#include <levada/inspect.hpp>
 #include <levada/producer.hpp>
 #include <levada/queue.hpp>
+#include <levada/replay.hpp>
 #include <levada/requester.hpp>
+#include <levada/share_consumer.hpp>
+#include <levada/space.hpp>
 #include <levada/subscription.hpp>
 #include <levada/topic.hpp>
 #include <levada/transaction.hpp>
@@ -76,7 +80,7 @@ class completion {
 }  // namespace detail
 
 template <class T, class Token>
-auto bus::async_call(std::function<result<T>(bus&)> call, Token&& token) {
+auto bus::async_call(std::function<result<T>(bus&)> call, Token&& token) const {
   return boost::asio::async_initiate<Token, void(result<T>)>(
       [](auto handler, const std::shared_ptr<impl>& self, std::function<result<T>(bus&)> what) {
         start_call<T>(self, std::move(what), detail::completion<T>{std::move(handler)});
@@ -85,13 +89,30 @@ auto bus::async_call(std::function<result<T>(bus&)> call, Token&& token) {
 }
 
 template <class Token>
-auto bus::async_publish(std::string exchange, std::string routing_key, record r, Token&& token) {
+auto bus::async_publish(std::string exchange, std::string routing_key, record r, publish_options options,
+                        Token&& token) {
   return boost::asio::async_initiate<Token, void(result<publish_receipt>)>(
       [](auto handler, const std::shared_ptr<impl>& self, const std::string& to, const std::string& key,
-         const record& what) {
-        start_publish(self, to, key, what, detail::completion<publish_receipt>{std::move(handler)});
+         const record& what, const publish_options& how) {
+        start_publish(self, to, key, what, how, detail::completion<publish_receipt>{std::move(handler)});
       },
-      token, impl_, std::move(exchange), std::move(routing_key), std::move(r));
+      token, impl_, std::move(exchange), std::move(routing_key), std::move(r), options);
+}
+
+template <class Token>
+auto bus::async_publish(std::string exchange, std::string routing_key, record r, Token&& token) {
+  return async_publish(std::move(exchange), std::move(routing_key), std::move(r), publish_options{},
+                       std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_publish(std::vector<message> messages, publish_options options, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<std::vector<publish_receipt>>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, const std::vector<message>& what,
+         const publish_options& how) {
+        start_publish(self, what, how, detail::completion<std::vector<publish_receipt>>{std::move(handler)});
+      },
+      token, impl_, std::move(messages), options);
 }
 
 template <class Token>
@@ -113,6 +134,27 @@ auto bus::async_close(Token&& token) {
         start_close(self, detail::completion<void>{std::move(handler)});
       },
       token, impl_);
+}
+
+template <class Token>
+auto bus::async_explain(std::string exchange, std::string routing_key, record r, publish_options options,
+                        Token&& token) const {
+  return async_call<explanation>(
+      [exchange = std::move(exchange), routing_key = std::move(routing_key), r = std::move(r),
+       options](bus& b) { return b.explain(exchange, routing_key, r, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_cancel(delayed_message message, Token&& token) {
+  return async_call<bool>([message = std::move(message)](bus& b) { return b.cancel(message); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delayed(std::size_t most, Token&& token) const {
+  return async_call<std::vector<delayed_message>>([most](bus& b) { return b.delayed(most); },
+                                                  std::forward<Token>(token));
 }
 
 template <class Token>
@@ -188,6 +230,14 @@ auto bus::async_subscribe(std::string group, Topics topics, Handler handler,
 }
 
 template <class Token>
+auto bus::async_share_consume(std::string group, std::vector<std::string> topics,
+                              share_consumer_options options, Token&& token) {
+  return async_call<share_consumer>([group = std::move(group), topics = std::move(topics),
+                                     options](bus& b) { return b.share_consume(group, topics, options); },
+                                    std::forward<Token>(token));
+}
+
+template <class Token>
 auto bus::async_delete_group(std::string name, Token&& token) {
   return async_call<void>([name = std::move(name)](bus& b) { return b.delete_group(name); },
                           std::forward<Token>(token));
@@ -237,10 +287,48 @@ auto bus::async_process(consumer& from,
 }
 
 template <class Token>
-auto bus::async_declare_exchange(std::string name, exchange_options options, Token&& token) {
+auto bus::async_declare_exchange(std::string name, const exchange_options& options, Token&& token) {
   return async_call<void>(
       [name = std::move(name), options](bus& b) { return b.declare_exchange(name, options); },
       std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_exchange(std::string name, Token&& token) const {
+  return async_call<exchange_info>([name = std::move(name)](bus& b) { return b.exchange(name); },
+                                   std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_exchange(std::string name, exchange_deletion_options options, Token&& token) {
+  return async_call<void>(
+      [name = std::move(name), options](bus& b) { return b.delete_exchange(name, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_queue(std::string name, Token&& token) const {
+  return async_call<queue_info>([name = std::move(name)](bus& b) { return b.queue(name); },
+                                std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_declare_queue(std::string name, const queue_options& options, Token&& token) {
+  return async_call<void>(
+      [name = std::move(name), options](bus& b) { return b.declare_queue(name, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_purge_queue(std::string name, Token&& token) {
+  return async_call<std::uint64_t>([name = std::move(name)](bus& b) { return b.purge_queue(name); },
+                                   std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_peek(std::string queue, std::size_t most, Token&& token) const {
+  return async_call<record_batch>([queue = std::move(queue), most](bus& b) { return b.peek(queue, most); },
+                                  std::forward<Token>(token));
 }
 
 template <class Token>
@@ -250,36 +338,128 @@ auto bus::async_declare_queue(std::string name, Token&& token) {
 }
 
 template <class Token>
+auto bus::async_declare_exclusive_queue(std::string name, const queue_options& options, Token&& token) {
+  return async_call<exclusive_queue>(
+      [name = std::move(name), options](bus& b) { return b.declare_exclusive_queue(name, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
 auto bus::async_declare_anonymous_queue(Token&& token) {
-  return async_call<anonymous_queue>([](bus& b) { return b.declare_anonymous_queue(); },
+  return async_call<exclusive_queue>([](bus& b) { return b.declare_anonymous_queue(); },
                                      std::forward<Token>(token));
 }
 
 template <class Token>
 auto bus::async_delete_queue(std::string name, Token&& token) {
-  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_queue(name); },
+  return async_delete_queue(std::move(name), queue_deletion_options{}, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_queue(std::string name, queue_deletion_options options, Token&& token) {
+  return async_call<void>([name = std::move(name), options](bus& b) { return b.delete_queue(name, options); },
                           std::forward<Token>(token));
 }
 
 template <class Token>
+auto bus::async_bind(std::string exchange, std::string queue, std::string key,
+                     const binding_arguments& arguments, binding_options options, Token&& token) {
+  return async_call<void>(
+      [exchange = std::move(exchange), queue = std::move(queue), key = std::move(key), arguments,
+       options](bus& b) { return b.bind(exchange, queue, key, arguments, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_bind(std::string exchange, std::string queue, std::string key,
+                     const binding_arguments& arguments, Token&& token) {
+  return async_bind(std::move(exchange), std::move(queue), std::move(key), arguments, binding_options{},
+                    std::forward<Token>(token));
+}
+
+template <class Token>
 auto bus::async_bind(std::string exchange, std::string queue, std::string key, Token&& token) {
-  return async_call<void>([exchange = std::move(exchange), queue = std::move(queue),
-                           key = std::move(key)](bus& b) { return b.bind(exchange, queue, key); },
+  const binding_arguments none;
+  return async_bind(std::move(exchange), std::move(queue), std::move(key), none, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_replay_into(std::string queue, start_position from, Token&& token) {
+  return async_call<void>([queue = std::move(queue), from](bus& b) { return b.replay_into(queue, from); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_unbind(std::string exchange, std::string queue, std::string key,
+                       const binding_arguments& arguments, Token&& token) {
+  return async_call<void>([exchange = std::move(exchange), queue = std::move(queue), key = std::move(key),
+                           arguments](bus& b) { return b.unbind(exchange, queue, key, arguments); },
                           std::forward<Token>(token));
 }
 
 template <class Token>
 auto bus::async_unbind(std::string exchange, std::string queue, std::string key, Token&& token) {
-  return async_call<void>([exchange = std::move(exchange), queue = std::move(queue),
-                           key = std::move(key)](bus& b) { return b.unbind(exchange, queue, key); },
+  const binding_arguments none;
+  return async_unbind(std::move(exchange), std::move(queue), std::move(key), none,
+                      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_bind_exchange(std::string source, std::string destination, std::string key,
+                              const binding_arguments& arguments, Token&& token) {
+  return async_call<void>(
+      [source = std::move(source), destination = std::move(destination), key = std::move(key),
+       arguments](bus& b) { return b.bind_exchange(source, destination, key, arguments); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_unbind_exchange(std::string source, std::string destination, std::string key,
+                                const binding_arguments& arguments, Token&& token) {
+  return async_call<void>(
+      [source = std::move(source), destination = std::move(destination), key = std::move(key),
+       arguments](bus& b) { return b.unbind_exchange(source, destination, key, arguments); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_set_policy(std::string name, const policy_options& options, Token&& token) {
+  return async_call<void>([name = std::move(name), options](bus& b) { return b.set_policy(name, options); },
                           std::forward<Token>(token));
 }
 
 template <class Token>
-auto bus::async_consume(std::string queue, queue_consumer_options options, Token&& token) {
+auto bus::async_delete_policy(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_policy(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_set_operator_policy(std::string name, const operator_policy_options& options, Token&& token) {
+  return async_call<void>(
+      [name = std::move(name), options](bus& b) { return b.set_operator_policy(name, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_delete_operator_policy(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.delete_operator_policy(name); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_consume(std::string queue, const queue_consumer_options& options, Token&& token) {
   return async_call<queue_consumer>(
       [queue = std::move(queue), options](bus& b) { return b.consume(queue, options); },
       std::forward<Token>(token));
+}
+
+template <class Handler, class Token>
+auto bus::async_consume(std::string queue, Handler handler, const push_consumer_options& options,
+                        Token&& token) {
+  return async_call<push_consumer>([queue = std::move(queue), handler = std::move(handler),
+                                    options](bus& b) { return b.consume(queue, handler, options); },
+                                   std::forward<Token>(token));
 }
 
 template <class Token>
@@ -308,6 +488,84 @@ template <class Token>
 auto bus::async_backup(std::filesystem::path to, const backup_options& options, Token&& token) {
   return async_call<backup_report>([to = std::move(to), options](bus& b) { return b.backup(to, options); },
                                    std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_replay(std::string topic, replay_options options, Token&& token) const {
+  return async_call<levada::replay>(
+      [topic = std::move(topic), options](bus& b) { return b.replay(topic, options); },
+      std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_replay_all(replay_options options, Token&& token) const {
+  return async_call<levada::replay>([options](bus& b) { return b.replay_all(options); },
+                                    std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_topics(Token&& token) const {
+  return async_call<std::vector<topic_info>>([](bus& b) { return b.topics(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_groups(Token&& token) const {
+  return async_call<std::vector<group_info>>([](bus& b) { return b.groups(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_exchanges(Token&& token) const {
+  return async_call<std::vector<exchange_info>>([](bus& b) { return b.exchanges(); },
+                                                std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_queues(Token&& token) const {
+  return async_call<std::vector<queue_info>>([](bus& b) { return b.queues(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_bindings(Token&& token) const {
+  return async_call<std::vector<binding_info>>([](bus& b) { return b.bindings(); },
+                                               std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_policies(Token&& token) const {
+  return async_call<std::vector<policy_info>>([](bus& b) { return b.policies(); },
+                                              std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_operator_policies(Token&& token) const {
+  return async_call<std::vector<operator_policy_info>>([](bus& b) { return b.operator_policies(); },
+                                                       std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_jobs(Token&& token) const {
+  return async_call<std::vector<job_info>>([](bus& b) { return b.jobs(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_readers(Token&& token) const {
+  return async_call<std::vector<reader_info>>([](bus& b) { return b.readers(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_space(Token&& token) const {
+  return async_call<space_report>([](bus& b) { return b.space(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_stats(Token&& token) const {
+  return async_call<bus_stats>([](bus& b) { return b.stats(); }, std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_remove_job(std::string name, Token&& token) {
+  return async_call<void>([name = std::move(name)](bus& b) { return b.remove_job(name); },
+                          std::forward<Token>(token));
 }
 
 template <class Token>
@@ -383,6 +641,15 @@ auto subscription::async_close(Token&& token) {
 }
 
 template <class Token>
+auto push_consumer::async_close(Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self) {
+        start_close(self, detail::completion<void>{std::move(handler)});
+      },
+      token, impl_);
+}
+
+template <class Token>
 auto requester::async_close(Token&& token) {
   return boost::asio::async_initiate<Token, void(result<void>)>(
       [](auto handler, const std::shared_ptr<impl>& self) {
@@ -446,6 +713,15 @@ auto consumer::async_commit(topic_partition where, offset next, std::string meta
 template <class Token>
 auto consumer::async_commit(topic_partition where, offset next, Token&& token) {
   return async_commit(std::move(where), next, std::string{}, std::forward<Token>(token));
+}
+
+template <class Token>
+auto replay::async_next(std::chrono::milliseconds timeout, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<record_batch>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, std::chrono::milliseconds most) {
+        start_next(self, most, detail::completion<record_batch>{std::move(handler)});
+      },
+      token, impl_, timeout);
 }
 
 template <class Token>
@@ -534,6 +810,25 @@ auto queue_consumer::async_settle(std::vector<delivery_tag> tags, settlement how
   return boost::asio::async_initiate<Token, void(result<void>)>(
       [](auto handler, const std::shared_ptr<impl>& self, const std::vector<delivery_tag>& which,
          settlement what) { start_settle(self, which, what, detail::completion<void>{std::move(handler)}); },
+      token, impl_, std::move(tags), how);
+}
+
+template <class Token>
+auto share_consumer::async_poll(std::chrono::milliseconds timeout, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<std::vector<delivery>>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, std::chrono::milliseconds most) {
+        start_poll(self, most, detail::completion<std::vector<delivery>>{std::move(handler)});
+      },
+      token, impl_, timeout);
+}
+
+template <class Token>
+auto share_consumer::async_acknowledge(std::vector<delivery_tag> tags, acknowledge_type how, Token&& token) {
+  return boost::asio::async_initiate<Token, void(result<void>)>(
+      [](auto handler, const std::shared_ptr<impl>& self, const std::vector<delivery_tag>& which,
+         acknowledge_type what) {
+        start_acknowledge(self, which, what, detail::completion<void>{std::move(handler)});
+      },
       token, impl_, std::move(tags), how);
 }
 

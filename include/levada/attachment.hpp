@@ -55,6 +55,8 @@ class LEVADA_EXPORT attachment {
   [[nodiscard]] result<std::vector<exchange_info>> exchanges() const;
   [[nodiscard]] result<std::vector<queue_info>> queues() const;
   [[nodiscard]] result<std::vector<binding_info>> bindings() const;
+  [[nodiscard]] result<std::vector<policy_info>> policies() const;
+  [[nodiscard]] result<std::vector<operator_policy_info>> operator_policies() const;
 
   /// As `bus::replay` and `bus::replay_all`.
   [[nodiscard]] result<levada::replay> replay(std::string_view topic,

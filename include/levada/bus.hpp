@@ -7,14 +7,17 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <levada/backup.hpp>
 #include <levada/consumer.hpp>
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
+#include <levada/explanation.hpp>
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
 #include <levada/options.hpp>
@@ -24,6 +27,7 @@
 #include <levada/record.hpp>
 #include <levada/replay.hpp>
 #include <levada/requester.hpp>
+#include <levada/share_consumer.hpp>
 #include <levada/space.hpp>
 #include <levada/subscription.hpp>
 #include <levada/table.hpp>
@@ -115,8 +119,9 @@ class LEVADA_EXPORT bus {
   // Consumer groups
 
   /// Joins a group, which is made if it is new, to read the given topics (or exchanges' logs). Fails with
-  /// `unknown_topic`, `name_invalid`, `inequivalent` where the group's members use another assignor, or
-  /// `invalid_argument` for an empty list, an option out of its range, or a member id that is taken.
+  /// `unknown_topic`, `name_invalid`, `inequivalent` where the group's members use another assignor or it is
+  /// a share group, or `invalid_argument` for an empty list, an option out of its range, or a member id that
+  /// is taken.
   [[nodiscard]] result<consumer> join(std::string_view group, const std::vector<std::string>& topics,
                                       const consumer_options& options = {});
   /// The same for all topics whose name the pattern matches: those that there are, and those that are
@@ -126,8 +131,8 @@ class LEVADA_EXPORT bus {
   /// Reads exactly these partitions, in the name of a group and without joining it (Kafka's `assign`):
   /// nothing is ever taken away or added, and whoever wants the same gets it too. Its commits fail with
   /// `group_in_use` while the group has members. Of `options`, what is about membership counts for nothing.
-  /// Fails with `unknown_topic`, `unknown_partition`, `name_invalid`, or `invalid_argument` for an empty list
-  /// or an option out of its range.
+  /// Fails with `unknown_topic`, `unknown_partition`, `name_invalid`, `inequivalent` for a share group, or
+  /// `invalid_argument` for an empty list or an option out of its range.
   [[nodiscard]] result<consumer> assign(std::string_view group,
                                         const std::vector<topic_partition>& partitions,
                                         const consumer_options& options = {});
@@ -154,10 +159,20 @@ class LEVADA_EXPORT bus {
   /// partition; with `dry_run`, which is the default, only the latter. An offset outside of a partition is
   /// moved to the nearer end of it (as Kafka's tool does). Fails with `unknown_group`, `unknown_topic`,
   /// `unknown_partition`, `group_in_use` while the group has members, or `invalid_argument` for a negative
-  /// duration.
+  /// duration. Of a share group, it sets where the group acquires next, and what it has in flight of these
+  /// partitions counts as done.
   [[nodiscard]] result<std::vector<offset_change>> reset_offsets(std::string_view group,
                                                                  std::string_view topic,
                                                                  const offset_reset_options& options);
+
+  /// Joins a share group, which is made if it is new, to acquire records of the given topics one by one: see
+  /// `share_consumer`. In partitions that the group has not met before it begins where the options say; that
+  /// is durable on return. Fails with `unknown_topic`, also for an exchange, `name_invalid`, `inequivalent`
+  /// where the group is a consumer group, or its members have other options, or `invalid_argument` for an
+  /// empty list or an option out of its range.
+  [[nodiscard]] result<share_consumer> share_consume(std::string_view group,
+                                                     const std::vector<std::string>& topics,
+                                                     const share_consumer_options& options = {});
 
   /// A pass over a topic or an exchange's log, outside of any group. Fails with `unknown_topic`,
   /// `unknown_partition`, `offset_out_of_range`, `overtaken` for an offset that has been removed, or
@@ -171,29 +186,127 @@ class LEVADA_EXPORT bus {
 
   // Routing
 
+  // Topology. What is said of an exchange or a binding holds from the next commit on. The default exchange,
+  // whose name is empty, is always there: it routes a message to the queue that the routing key names.
+
+  /// Declares an exchange. Names that begin with "amq." are reserved: `name_invalid`. Fails with
+  /// `inequivalent` where it exists with other options, and names the first that differs; retention and
+  /// compression are not compared.
   result<void> declare_exchange(std::string_view name, const exchange_options& options = {});
-  /// Declares a durable queue. Names that begin with "amq." are reserved: `name_invalid`.
-  result<void> declare_queue(std::string_view name);
-  /// An exclusive queue with a made-up name, "amq.gen-" and a number.
-  [[nodiscard]] result<anonymous_queue> declare_anonymous_queue();
-  /// Deletes a queue, its bindings and its entries; its consumers end with `errc::closed`. The messages stay
-  /// in their exchanges' logs. Fails with `unknown_queue`, or `resource_locked` for an anonymous one.
-  result<void> delete_queue(std::string_view name);
-  /// Routes messages of `exchange` whose routing key matches `key` to `queue`, from the next commit on.
-  /// Binding again changes nothing; a message goes to a queue once, however many of its bindings match. `key`
-  /// is at most 255 bytes; what it means depends on the exchange's type.
-  result<void> bind(std::string_view exchange, std::string_view queue, std::string_view key);
+  /// The exchange of that name; fails with `unknown_exchange` (AMQP's passive declaration).
+  [[nodiscard]] result<exchange_info> exchange(std::string_view name) const;
+  /// Deletes an exchange with its bindings, from it and to it, and, of what these came from, auto-delete
+  /// exchanges that have none left. Its log goes as soon as no queue refers to it; messages in queues stay.
+  /// Fails with `unknown_exchange`, `in_use`, or `access_refused` for the default exchange.
+  result<void> delete_exchange(std::string_view name, const exchange_deletion_options& options = {});
+  /// Declares a queue. Names that begin with "amq." are reserved: `name_invalid`. Fails with `inequivalent`
+  /// where it exists with other options, and names the first that differs, or with `invalid_argument`.
+  result<void> declare_queue(std::string_view name, const queue_options& options = {});
+  /// The queue of that name; fails with `unknown_queue` (AMQP's passive declaration).
+  [[nodiscard]] result<queue_info> queue(std::string_view name) const;
+  /// A queue of one owner, which is not durable in any case: see `exclusive_queue`. For others, `consume`,
+  /// `purge_queue`, `delete_queue` and declaring it fail with `resource_locked`. Fails so itself where it
+  /// exists already.
+  [[nodiscard]] result<exclusive_queue> declare_exclusive_queue(std::string_view name,
+                                                                const queue_options& options = {});
+  /// The same with a made-up name, "amq.gen-" and a number.
+  [[nodiscard]] result<exclusive_queue> declare_anonymous_queue(const queue_options& options = {});
+  /// Deletes a queue, its bindings and its entries, and auto-delete exchanges that have no binding left; its
+  /// consumers end with `errc::closed`. The messages stay in their exchanges' logs. Fails with
+  /// `unknown_queue`, `in_use`, `not_empty`, or `resource_locked` for an exclusive one.
+  result<void> delete_queue(std::string_view name, const queue_deletion_options& options = {});
+  /// Removes all ready messages of a queue, in slices, and returns how many (AMQP's queue.purge); unsettled
+  /// deliveries stay, and nothing becomes a dead letter. Messages that come meanwhile may go or stay. Fails
+  /// with `unknown_queue` or `resource_locked`.
+  result<std::uint64_t> purge_queue(std::string_view name);
+  /// Copies of up to `most` ready messages, those first that would be handed out first; nothing happens to
+  /// them. Fails with `unknown_queue`.
+  [[nodiscard]] result<record_batch> peek(std::string_view queue, std::size_t most) const;
+  /// Routes messages of `exchange` that match to `queue`. What `key` and `arguments` mean depends on the
+  /// exchange's type. Binding again changes nothing; bindings that differ in key or arguments are several; a
+  /// message goes to a queue once, however many of its bindings match. Fails with `unknown_exchange`,
+  /// `unknown_queue`, `field_too_long` for a key above 255 bytes or arguments above 64 KiB,
+  /// `invalid_argument` for what means nothing to the exchange, `access_refused` for the default exchange.
+  ///
+  /// With `options.from` the queue is bound *from the past*: the call commits the binding, and what has been
+  /// published before is entered by and by, in slices of some milliseconds that survive crashes, in the order
+  /// of its commits. It comes behind what the queue holds, and before all that comes to the queue from now
+  /// on, which is not handed out until then: no gap, and nothing twice, also where the queue has had a
+  /// message by another binding to the same exchange. For times to live and limits, messages come at the
+  /// moment when they are entered; where the queue refuses them, they wait for room, but for one at a time
+  /// once all that the queue can hand out is handed out. What waits for its time (`publish_options::delay`)
+  /// comes when that is over; what was cancelled stands in the log all the same, and comes. Records that
+  /// retention has given up are gone; those that are still to come are kept, unless `retention_policy::force`
+  /// has them go. `queue_info::backfill` tells how much is left; `unbind` and `purge_queue` end it. Fails
+  /// also with `invalid_argument` for a consistent-hash exchange, which gives each message to one of those
+  /// who are bound then, and for an offset where there are several partitions, with `offset_out_of_range`,
+  /// and with `overtaken`.
+  result<void> bind(std::string_view exchange, std::string_view queue, std::string_view key,
+                    const binding_arguments& arguments = {}, const binding_options& options = {});
+  /// Enters once more what has been routed to a queue by bindings that it has, directly, and by its name: as
+  /// `bind` does from the past, in the order of commits. What is still in the queue comes a second time,
+  /// unless it is purged before. Fails with `unknown_queue`, `resource_locked`, and with `invalid_argument`
+  /// for an offset.
+  result<void> replay_into(std::string_view queue, const start_position& from);
   /// Removes one binding. One that does not exist is no error (as in AMQP 0-9-1 under RabbitMQ).
-  result<void> unbind(std::string_view exchange, std::string_view queue, std::string_view key);
+  result<void> unbind(std::string_view exchange, std::string_view queue, std::string_view key,
+                      const binding_arguments& arguments = {});
+  /// The same from one exchange to another (RabbitMQ's exchange-to-exchange bindings): what matches is routed
+  /// by `destination` as well, with the same routing key. Circles do no harm.
+  result<void> bind_exchange(std::string_view source, std::string_view destination, std::string_view key,
+                             const binding_arguments& arguments = {});
+  result<void> unbind_exchange(std::string_view source, std::string_view destination, std::string_view key,
+                               const binding_arguments& arguments = {});
+
+  // Policies
+
+  /// Sets a policy, or replaces the one of that name: what it says holds for queues and exchanges that match,
+  /// from now on, and for those that are declared later. Messages that are in queues keep the time to live
+  /// that they came with; where a queue is too long now, what is too much leaves by and by. Durable on
+  /// return. Fails with `invalid_argument` for what is no regular expression, for a policy that sets nothing,
+  /// and for what no queue can be declared with, and with `name_invalid`.
+  result<void> set_policy(std::string_view name, const policy_options& options);
+  /// What was declared holds again. Fails with `unknown_policy`.
+  result<void> delete_policy(std::string_view name);
+  /// The same for what an operator limits. The names are others than those of policies.
+  result<void> set_operator_policy(std::string_view name, const operator_policy_options& options);
+  result<void> delete_operator_policy(std::string_view name);
 
   /// Publishes a message: appends the record once to the exchange's log and, in the same commit, a reference
-  /// to every queue that the bindings select. Returns when that is durable. Messages of one routing key keep
-  /// their order.
+  /// to every queue that the bindings select. Returns when that is durable (AMQP's publisher confirm).
+  /// Messages of one routing key keep their order. Fails with `unknown_exchange`, `access_refused`,
+  /// `unroutable`, `queue_full`, `record_too_large`, `field_too_long` or `invalid_argument`.
   [[nodiscard]] result<publish_receipt> publish(std::string_view exchange, std::string_view routing_key,
-                                                const record& r);
-  /// Starts consuming a durable queue. Fails with `unknown_queue`, or `resource_locked` for an anonymous one.
+                                                const record& r, const publish_options& options = {});
+  /// Publishes several messages in one commit, all of them or none; receipts are in their order. Fails also
+  /// with `batch_too_large`.
+  [[nodiscard]] result<std::vector<publish_receipt>> publish(std::span<const message> messages,
+                                                             const publish_options& options = {});
+  /// What `publish` would do with this message now, and why; nothing is published. Fails with
+  /// `unknown_exchange`, `record_too_large`, `field_too_long` or `invalid_argument`; what else publishing
+  /// would fail with stands in the explanation.
+  [[nodiscard]] result<explanation> explain(std::string_view exchange, std::string_view routing_key,
+                                            const record& r, const publish_options& options = {}) const;
+  /// Has a message that was published with a delay never be routed; it stays in its exchange's log. Returns
+  /// whether it has come in time. Takes a receipt with `due`, or what `delayed` returns, also after the store
+  /// was opened anew. Fails with `unknown_exchange`.
+  result<bool> cancel(const delayed_message& message);
+  result<bool> cancel(const publish_receipt& receipt);
+  /// Up to `most` of the messages that wait to be routed, those first that are due first.
+  [[nodiscard]] result<std::vector<delayed_message>> delayed(std::size_t most) const;
+  /// Starts consuming a queue. Fails with `unknown_queue`, `resource_locked` for an exclusive one, or
+  /// `invalid_argument`.
   [[nodiscard]] result<queue_consumer> consume(std::string_view queue,
                                                const queue_consumer_options& options = {});
+  /// Has each message of a queue handled by `handler`, up to `push_consumer_options::workers` at a time: see
+  /// `push_consumer`. Fails as the above, and with `invalid_argument` for an empty handler.
+  /// `Handler` is a `delivery_handler`, or an `async_delivery_handler`, which answers later.
+  template <class Handler>
+  requires detail::handles_deliveries<Handler>
+  [[nodiscard]] result<push_consumer> consume(std::string_view queue, Handler handler,
+                                              const push_consumer_options& options = {}) {
+    return start_consuming(queue, std::move(handler), options);
+  }
 
   /// A private queue for replies, and who waits for them: see `requester`.
   [[nodiscard]] result<requester> make_requester();
@@ -259,7 +372,19 @@ class LEVADA_EXPORT bus {
   template <class Token>
   auto async_publish(std::string exchange, std::string routing_key, record r, Token&& token);
   template <class Token>
+  auto async_publish(std::string exchange, std::string routing_key, record r, publish_options options,
+                     Token&& token);
+  template <class Token>
+  auto async_publish(std::vector<message> messages, publish_options options, Token&& token);
+  template <class Token>
   auto async_reply(const record_view& request, record r, Token&& token);
+  template <class Token>
+  auto async_explain(std::string exchange, std::string routing_key, record r, publish_options options,
+                     Token&& token) const;
+  template <class Token>
+  auto async_cancel(delayed_message message, Token&& token);
+  template <class Token>
+  auto async_delayed(std::size_t most, Token&& token) const;
   template <class Token>
   auto async_declare_topic(std::string name, topic_options options, Token&& token);
   template <class Token>
@@ -298,6 +423,9 @@ class LEVADA_EXPORT bus {
   void async_subscribe(std::string group, Topics topics, Handler handler,
                        const subscription_options&& options, Token&& token) = delete;
   template <class Token>
+  auto async_share_consume(std::string group, std::vector<std::string> topics, share_consumer_options options,
+                           Token&& token);
+  template <class Token>
   auto async_delete_group(std::string name, Token&& token);
   template <class Token>
   auto async_reset_offsets(std::string group, std::string topic, const offset_reset_options& options,
@@ -312,19 +440,94 @@ class LEVADA_EXPORT bus {
   template <class Token>
   auto async_make_requester(Token&& token);
   template <class Token>
-  auto async_declare_exchange(std::string name, exchange_options options, Token&& token);
+  auto async_declare_exchange(std::string name, const exchange_options& options, Token&& token);
+  template <class Token>
+  void async_declare_exchange(std::string name, const exchange_options&& options, Token&& token) = delete;
+  template <class Token>
+  auto async_exchange(std::string name, Token&& token) const;
+  template <class Token>
+  auto async_delete_exchange(std::string name, exchange_deletion_options options, Token&& token);
+  template <class Token>
+  auto async_queue(std::string name, Token&& token) const;
   template <class Token>
   auto async_declare_queue(std::string name, Token&& token);
+  template <class Token>
+  auto async_declare_queue(std::string name, const queue_options& options, Token&& token);
+  template <class Token>
+  void async_declare_queue(std::string name, const queue_options&& options, Token&& token) = delete;
+  template <class Token>
+  auto async_purge_queue(std::string name, Token&& token);
+  template <class Token>
+  auto async_peek(std::string queue, std::size_t most, Token&& token) const;
+  template <class Token>
+  auto async_declare_exclusive_queue(std::string name, const queue_options& options, Token&& token);
+  template <class Token>
+  void async_declare_exclusive_queue(std::string name, const queue_options&& options, Token&& token) = delete;
   template <class Token>
   auto async_declare_anonymous_queue(Token&& token);
   template <class Token>
   auto async_delete_queue(std::string name, Token&& token);
   template <class Token>
+  auto async_delete_queue(std::string name, queue_deletion_options options, Token&& token);
+  template <class Token>
   auto async_bind(std::string exchange, std::string queue, std::string key, Token&& token);
+  template <class Token>
+  auto async_bind(std::string exchange, std::string queue, std::string key,
+                  const binding_arguments& arguments, Token&& token);
+  template <class Token>
+  void async_bind(std::string exchange, std::string queue, std::string key,
+                  const binding_arguments&& arguments, Token&& token) = delete;
+  template <class Token>
+  auto async_bind(std::string exchange, std::string queue, std::string key,
+                  const binding_arguments& arguments, binding_options options, Token&& token);
+  template <class Token>
+  void async_bind(std::string exchange, std::string queue, std::string key,
+                  const binding_arguments&& arguments, binding_options options, Token&& token) = delete;
+  template <class Token>
+  auto async_replay_into(std::string queue, start_position from, Token&& token);
   template <class Token>
   auto async_unbind(std::string exchange, std::string queue, std::string key, Token&& token);
   template <class Token>
-  auto async_consume(std::string queue, queue_consumer_options options, Token&& token);
+  auto async_unbind(std::string exchange, std::string queue, std::string key,
+                    const binding_arguments& arguments, Token&& token);
+  template <class Token>
+  void async_unbind(std::string exchange, std::string queue, std::string key,
+                    const binding_arguments&& arguments, Token&& token) = delete;
+  template <class Token>
+  auto async_bind_exchange(std::string source, std::string destination, std::string key,
+                           const binding_arguments& arguments, Token&& token);
+  template <class Token>
+  void async_bind_exchange(std::string source, std::string destination, std::string key,
+                           const binding_arguments&& arguments, Token&& token) = delete;
+  template <class Token>
+  auto async_unbind_exchange(std::string source, std::string destination, std::string key,
+                             const binding_arguments& arguments, Token&& token);
+  template <class Token>
+  void async_unbind_exchange(std::string source, std::string destination, std::string key,
+                             const binding_arguments&& arguments, Token&& token) = delete;
+  template <class Token>
+  auto async_set_policy(std::string name, const policy_options& options, Token&& token);
+  template <class Token>
+  void async_set_policy(std::string name, const policy_options&& options, Token&& token) = delete;
+  template <class Token>
+  auto async_delete_policy(std::string name, Token&& token);
+  template <class Token>
+  auto async_set_operator_policy(std::string name, const operator_policy_options& options, Token&& token);
+  template <class Token>
+  void async_set_operator_policy(std::string name, const operator_policy_options&& options,
+                                 Token&& token) = delete;
+  template <class Token>
+  auto async_delete_operator_policy(std::string name, Token&& token);
+  template <class Token>
+  auto async_consume(std::string queue, const queue_consumer_options& options, Token&& token);
+  template <class Token>
+  void async_consume(std::string queue, const queue_consumer_options&& options, Token&& token) = delete;
+  /// `Handler` is a `delivery_handler` or an `async_delivery_handler`.
+  template <class Handler, class Token>
+  auto async_consume(std::string queue, Handler handler, const push_consumer_options& options, Token&& token);
+  template <class Handler, class Token>
+  void async_consume(std::string queue, Handler handler, const push_consumer_options&& options,
+                     Token&& token) = delete;
   template <class Token>
   auto async_declare_table(std::string name, Token&& token);
   template <class Token>
@@ -349,10 +552,15 @@ class LEVADA_EXPORT bus {
   auto async_backup(std::filesystem::path to, const backup_options& options, Token&& token);
   template <class Token>
   void async_backup(std::filesystem::path to, const backup_options&& options, Token&& token) = delete;
-  /// `close`, from anywhere, a handler in the bus's own thread included. Its own handler is the last that
-  /// runs there, and may destroy the bus.
+  /// `close`, from anywhere, a handler in the bus's own thread included. Its own handler, unless it has
+  /// another executor, is the last that runs there. It may destroy the bus.
   template <class Token>
   auto async_close(Token&& token);
+  /// What comes of it is read by `replay::async_next`.
+  template <class Token>
+  auto async_replay(std::string topic, replay_options options, Token&& token) const;
+  template <class Token>
+  auto async_replay_all(replay_options options, Token&& token) const;
 
   // Listings, as of the newest commit, sorted by name
 
@@ -361,6 +569,8 @@ class LEVADA_EXPORT bus {
   [[nodiscard]] result<std::vector<exchange_info>> exchanges() const;
   [[nodiscard]] result<std::vector<queue_info>> queues() const;
   [[nodiscard]] result<std::vector<binding_info>> bindings() const;
+  [[nodiscard]] result<std::vector<policy_info>> policies() const;
+  [[nodiscard]] result<std::vector<operator_policy_info>> operator_policies() const;
   /// The jobs of other processes, with what they have noted: how far each has come, and how far it lags.
   /// Fails with `damaged` where a job's file cannot be read, and names it. None in memory.
   [[nodiscard]] result<std::vector<job_info>> jobs() const;
@@ -376,11 +586,46 @@ class LEVADA_EXPORT bus {
   /// Forgets a job's checkpoint. Fails with `unknown_job`, and with `job_in_use` while it runs.
   [[nodiscard]] result<void> remove_job(std::string_view name);
 
+  // Asynchronous twins of these and of `stats`, for those who must not wait for a disk or a lock. As the
+  // others above they are made in a thread of the bus's, one after the other.
+
+  template <class Token>
+  auto async_topics(Token&& token) const;
+  template <class Token>
+  auto async_groups(Token&& token) const;
+  template <class Token>
+  auto async_exchanges(Token&& token) const;
+  template <class Token>
+  auto async_queues(Token&& token) const;
+  template <class Token>
+  auto async_bindings(Token&& token) const;
+  template <class Token>
+  auto async_policies(Token&& token) const;
+  template <class Token>
+  auto async_operator_policies(Token&& token) const;
+  template <class Token>
+  auto async_jobs(Token&& token) const;
+  template <class Token>
+  auto async_readers(Token&& token) const;
+  template <class Token>
+  auto async_space(Token&& token) const;
+  template <class Token>
+  auto async_stats(Token&& token) const;
+  template <class Token>
+  auto async_remove_job(std::string name, Token&& token);
+
  private:
   class impl;
+  [[nodiscard]] result<push_consumer> start_consuming(std::string_view queue, delivery_handler handler,
+                                                      const push_consumer_options& options);
+  [[nodiscard]] result<push_consumer> start_consuming(std::string_view queue, async_delivery_handler handler,
+                                                      const push_consumer_options& options);
   static void start_publish(const std::shared_ptr<impl>& self, std::string_view exchange,
-                            std::string_view routing_key, const record& r,
+                            std::string_view routing_key, const record& r, const publish_options& options,
                             detail::completion<publish_receipt> done);
+  static void start_publish(const std::shared_ptr<impl>& self, const std::vector<message>& messages,
+                            const publish_options& options,
+                            detail::completion<std::vector<publish_receipt>> done);
   static void start_close(const std::shared_ptr<impl>& self, detail::completion<void> done);
   static void start_process(const std::shared_ptr<impl>& self, consumer& from,
                             std::function<result<void>(transaction&, const record_batch&)> handler,
@@ -390,7 +635,7 @@ class LEVADA_EXPORT bus {
   LEVADA_EXPORT static void start_call(const std::shared_ptr<impl>& self, std::function<result<T>(bus&)> call,
                                        detail::completion<T> done);
   template <class T, class Token>
-  auto async_call(std::function<result<T>(bus&)> call, Token&& token);
+  auto async_call(std::function<result<T>(bus&)> call, Token&& token) const;
   static void start_reply(const std::shared_ptr<impl>& self, std::string_view queue, const record& r,
                           detail::completion<publish_receipt> done);
   explicit bus(std::shared_ptr<impl> self) noexcept;

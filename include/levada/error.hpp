@@ -126,6 +126,22 @@ enum class errc : int {
   unroutable = 62,
   /// What was waited for did not come in time.
   timed_out = 63,
+  /// Not for clients: publishing to an internal exchange, or binding or deleting the default one (AMQP's
+  /// ACCESS_REFUSED).
+  access_refused = 64,
+  /// The queue has consumers, or the exchange bindings, and it was to be deleted only if unused (AMQP's
+  /// PRECONDITION_FAILED).
+  in_use = 65,
+  /// The queue holds messages, and was to be deleted only if empty (AMQP's PRECONDITION_FAILED).
+  not_empty = 66,
+  /// A queue that the message was routed to is full, and refuses what comes (RabbitMQ's basic.nack under
+  /// `reject-publish`).
+  queue_full = 67,
+  /// A consumer has left a delivery unsettled for longer than it may, and was closed (RabbitMQ's
+  /// `consumer_timeout`).
+  consumer_timed_out = 68,
+  /// No policy has this name.
+  unknown_policy = 69,
 
   /// What a transaction has read has changed since; it may be done again.
   conflict = 70,

@@ -11,6 +11,8 @@
 
 #include <levada/latency_histogram.hpp>
 #include <levada/options.hpp>
+#include <levada/policy.hpp>
+#include <levada/record.hpp>
 #include <levada/types.hpp>
 
 namespace levada {
@@ -58,6 +60,9 @@ struct group_info {
   /// Records that members had polled and not committed when they were fenced: what may have been delivered
   /// twice. Counted since the bus was opened; 0 through an attachment.
   std::uint64_t possible_duplicates = 0;
+  /// Of a share group, which has no such members: records that have been acquired, or returned, and are not
+  /// settled. What it has committed for a partition is where it acquires next. Nothing of other groups.
+  std::optional<std::uint64_t> in_flight = std::nullopt;
 };
 
 /// What `bus::reset_offsets` has done, or would do, to one partition.
@@ -70,30 +75,54 @@ struct offset_change {
 
 struct exchange_info {
   std::string name;
-  exchange_type type = exchange_type::topic;
-  std::uint32_t partitions = 1;
-  /// How many bindings it has.
+  /// As it was declared; retention and compression as they are now.
+  exchange_options options = {};
+  /// How many bindings lead from it.
   std::uint64_t bindings = 0;
+  /// What holds now, as policies have it; and the name of the policy, empty where none matches.
+  exchange_options effective = {};
+  std::string policy = {};
 };
 
 struct queue_info {
   std::string name;
-  /// Whether it is an anonymous queue, which goes with its handle.
+  /// Whether it belongs to an `exclusive_queue`, and goes with that.
   bool exclusive = false;
   /// Messages not settled: ready or delivered.
   std::uint64_t messages = 0;
-  /// Of these, with a consumer, be it received or fetched ahead within its prefetch. Known to the owning
-  /// process only; 0 through an attachment.
+  /// Of these, with a consumer, be it received or fetched ahead within its prefetch; or waiting. Known to the
+  /// owning process only; 0 through an attachment.
   std::uint64_t unacked = 0;
   /// Consumers. Known to the owning process only; 0 through an attachment.
   std::uint32_t consumers = 0;
+  /// Of the values of `messages`.
+  std::uint64_t bytes = 0;
+  /// Of `messages`, those that would be handed out now, or once one that has expired has left before them.
+  /// Known to the owning process only; 0 through an attachment.
+  std::uint64_t ready = 0;
+  /// Of `unacked`, those that have been returned, and wait as the queue's `redelivery_delay` says. Known to
+  /// the owning process only; 0 through an attachment.
+  std::uint64_t waiting = 0;
+  /// How many offsets of exchanges' logs are still to be looked at for what of the past is being entered
+  /// (`binding_options::from`, `bus::replay_into`). While there are some, messages that came since are among
+  /// those that are `ready`, but not handed out yet.
+  std::uint64_t backfill = 0;
+  /// As it was declared.
+  queue_options options = {};
+  /// What holds now, as policies have it; and their names, empty where none matches.
+  queue_options effective = {};
+  std::string policy = {};
+  std::string operator_policy = {};
 };
 
 struct binding_info {
   std::string exchange;
-  std::string queue;
-  /// The routing key or pattern.
+  /// What messages are routed to: a queue, or an exchange.
+  std::string destination;
+  bool to_exchange = false;
+  /// The routing key, pattern or weight.
   std::string key;
+  binding_arguments arguments = {};
 };
 
 struct job_partition_info {
@@ -207,6 +236,25 @@ struct queue_stats {
   std::uint64_t settled = 0;
   /// Received, and then returned to their queue: by `nack`, or as their consumer went.
   std::uint64_t requeued = 0;
+  /// Published with a delay, and waiting to be routed now.
+  std::uint64_t delayed = 0;
+};
+
+/// Share groups. A record is counted each time that it happens to it.
+struct share_stats {
+  /// Records acquired, by polls.
+  std::uint64_t acquired = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t rejected = 0;
+  /// Given back by `acknowledge`, or as their member went.
+  std::uint64_t released = 0;
+  std::uint64_t renewed = 0;
+  /// Taken from their member, as their time was over.
+  std::uint64_t expired = 0;
+  /// Counted as done since they had been handed out as often as they may.
+  std::uint64_t exhausted = 0;
+  /// Passed over, as their topic had given them up: offsets, compacted ones not included.
+  std::uint64_t removed = 0;
 };
 
 struct transaction_stats {
@@ -255,6 +303,7 @@ struct bus_stats {
   commit_stats commits;
   consumer_stats consumers;
   queue_stats queues;
+  share_stats shares;
   transaction_stats transactions;
   upkeep_stats upkeep;
 };

@@ -18,6 +18,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <levada/prefetch_scope.hpp>
 #include <levada/types.hpp>
 
 namespace spdlog {
@@ -28,6 +29,7 @@ namespace levada {
 
 class assignor;
 class clock;
+class delivery;
 class error;
 class new_assignment;
 class partitioner;
@@ -220,19 +222,174 @@ enum class exchange_type : std::uint8_t {
   fanout = 2,
   /// The binding key is a pattern of words parted by dots: `*` stands for one word, `#` for any number.
   topic = 3,
+  /// The binding's arguments are compared with the message's headers, by value and type. Its argument
+  /// "x-match" says how: "all" (also without one) of them, or "any", where names that begin with "x-" do not
+  /// count; "all-with-x" and "any-with-x", where all but "x-match" count. An argument without a value asks
+  /// for
+  /// the header, whatever its value. The binding key says nothing.
+  headers = 4,
+  /// One of what is bound, by a hash; the binding key is a weight, 1 to 1,000,000 in decimal digits, to which
+  /// its share is in proportion (as of RabbitMQ's plugin). A binding that comes or goes moves only messages
+  /// to or from what it binds.
+  consistent_hash = 5,
 };
 
-/// How an exchange routes and keeps its log. Reaches the disk; type and partitions are fixed once it exists.
+/// What a consistent-hash exchange hashes of a message. Where the message has none, the empty text.
+enum class hash_source : std::uint8_t {
+  routing_key = 0,
+  /// The header named by `exchange_options::hash_header`, of whatever type.
+  header = 1,
+  message_id = 2,
+  correlation_id = 3,
+};
+
+/// What a full queue's refusal does to a message (see `overflow`).
+enum class overflow_scope : std::uint8_t {
+  /// The message is stored nowhere, and publishing it fails with `errc::queue_full`: all queues or none.
+  publish = 0,
+  /// The other queues get it, as in RabbitMQ; the receipt says how many have refused it.
+  queue = 1,
+};
+
+/// How an exchange routes and keeps its log. Reaches the disk. All but retention and compression is fixed
+/// once it exists.
 struct exchange_options {
   /// Default: topic.
   exchange_type type = exchange_type::topic;
   /// Partitions of the exchange's log, 1 to 4,096; messages of one routing key share one. Default: 1.
   std::uint32_t partitions = 1;
+  /// Whether it is still there when the store is opened again. Default: yes.
+  bool durable = true;
+  /// Whether it is deleted with the last binding from it, to a queue or an exchange; not before it has had
+  /// one. Default: no.
+  bool auto_delete = false;
+  /// Whether messages come to it from exchanges only: through bindings, as alternate exchange, or as dead
+  /// letters. Publishing to it fails with `errc::access_refused`. Default: no.
+  bool internal = false;
+  /// The name of the exchange that gets messages for which this one finds nothing bound; it need not exist
+  /// yet, and where it does not, that is as if there were none. A binding to an exchange counts, wherever
+  /// that leads (as in RabbitMQ). Default: none.
+  std::string alternate_exchange = {};
+  /// Of a consistent-hash exchange. Default: the routing key.
+  hash_source hash = hash_source::routing_key;
+  /// Under `hash_source::header`: its name.
+  std::string hash_header = {};
+  /// Default: all queues or none.
+  overflow_scope overflow = overflow_scope::publish;
+  /// Whether a message waits for as many milliseconds as its header `x-delay` says, a positive integer,
+  /// before it is routed: the exchange type `x-delayed-message` of RabbitMQ's plugin.
+  /// `publish_options::delay`, which any exchange heeds, goes before it. What comes as a dead letter waits as
+  /// well; what comes from another exchange, by a binding or as its alternate, does not. Default: no.
+  bool delayed = false;
   /// How long messages can be replayed that every queue has settled. Default: 24 h, and of these the newest
   /// GiB. An exchange that exists keeps what it has; see `bus::set_retention`.
   retention_policy retention = {.age = std::chrono::hours{24}, .bytes = std::uint64_t{1} << 30};
   /// Default: none. An exchange that exists keeps what it has; see `bus::set_compression`.
   levada::compression compression = levada::compression::none;
+};
+
+/// What becomes of messages for which a queue has no room (RabbitMQ's `x-overflow`).
+enum class overflow : std::uint8_t {
+  /// The oldest ready ones go, as dead letters where the queue has a dead-letter exchange.
+  drop_head = 0,
+  /// New ones are refused; see `overflow_scope`. Those that come as dead letters themselves are dropped.
+  reject_publish = 1,
+  /// The same, and they become dead letters.
+  reject_publish_dlx = 2,
+};
+
+/// The longest time to live, delay or wait: 10,000 days.
+inline constexpr std::chrono::milliseconds queue_time_max = std::chrono::hours{24 * 10'000};
+
+/// How long a message waits that its consumer has returned with `requeue::yes`, before it is ready again; in
+/// place of a second queue in which it expires. It keeps its place in the queue and, while it waits, counts
+/// as unacked. After the n-th delivery it waits `first * factor^(n-1)`, but `most` at most. A wait survives a
+/// crash; once the store is opened again it ends with a full second. Messages that come back as their
+/// consumer was closed, or its host has died, do not wait.
+struct redelivery_delay {
+  /// 1 ms to 10,000 days. Default: 1 s.
+  std::chrono::milliseconds first{1000};
+  /// 1: always the same; 2: each wait is twice as long. 1 to 1,000. Default: 1.
+  double factor = 1;
+  /// At least `first`, at most 10,000 days. Default: 1 day.
+  std::chrono::milliseconds most = std::chrono::hours{24};
+  /// By which share of itself a wait is made shorter at most, by chance, lest messages come back together.
+  /// 0 to 1. Default: 0.
+  double jitter = 0;
+  bool operator==(const redelivery_delay&) const = default;
+};
+
+/// How a queue keeps its messages. Reaches the disk; fixed once the queue exists. Terms and rules are
+/// RabbitMQ's; its argument stands beside each.
+struct queue_options {
+  /// Whether it is still there when the store is opened again. Default: yes.
+  bool durable = true;
+  /// How long a message is of use in this queue, from when it came (`x-message-ttl`); the smaller of this and
+  /// the message's own expiration counts. Expired messages are never handed out; they leave the queue as they
+  /// come to its head. Default: for ever. Not negative, at most 10,000 days; 0: it expires at once.
+  std::optional<std::chrono::milliseconds> message_ttl = std::nullopt;
+  /// Most ready messages (`x-max-length`). Default: any number.
+  std::optional<std::uint64_t> max_length = std::nullopt;
+  /// Most bytes of values of ready messages (`x-max-length-bytes`). Default: any number.
+  std::optional<std::uint64_t> max_length_bytes = std::nullopt;
+  /// What happens beyond these. Default: the oldest go.
+  levada::overflow overflow = levada::overflow::drop_head;
+  /// The exchange to which messages go that are rejected, expire, find no room, or have been delivered too
+  /// often (`x-dead-letter-exchange`); empty: the default exchange. They go in the commit in which they leave
+  /// the queue; see <levada/dead_letter.hpp> for what they carry. Where there is no such exchange then, they
+  /// are dropped. Default: none.
+  std::optional<std::string> dead_letter_exchange = std::nullopt;
+  /// With which routing key (`x-dead-letter-routing-key`). Default: the one that they were published with.
+  std::optional<std::string> dead_letter_routing_key = std::nullopt;
+  /// How often a message may come back (`x-delivery-limit` of quorum queues): one that has been handed out
+  /// once more than that, and returns, leaves the queue, as a dead letter where it has a dead-letter
+  /// exchange. Each handing out is counted on the disk before the consumer sees the message, so one that
+  /// brings its host down comes no more often either. Default: any number. At most 65,534.
+  std::optional<std::uint32_t> delivery_limit = std::nullopt;
+  /// How long returned messages wait. Deliveries are counted as under `delivery_limit`. Default: not at all.
+  std::optional<levada::redelivery_delay> redelivery_delay = std::nullopt;
+  /// Whether it is deleted when its last consumer is closed; not before it has had one, and not when the bus
+  /// is closed. Default: no.
+  bool auto_delete = false;
+  /// After how long without use it is deleted (`x-expires`): without a consumer, and without being declared
+  /// again; opening the store counts as use. What is in it is lost, and makes no dead letters. 1 ms to 10,000
+  /// days. Default: never.
+  std::optional<std::chrono::milliseconds> expires = std::nullopt;
+  /// The highest priority of messages (`x-max-priority`): those of a higher one are handed out first, those
+  /// of the same in the order in which they came. A message without a priority has 0; one above this has
+  /// this. All else happens at the head of the queue, as where it is full: so messages of a high priority may
+  /// go while others stay, and one that has expired stays behind one that has not, whatever their priorities.
+  /// 1 to 100; RabbitMQ, which allows 255, advises up to 10. Default: all messages are alike.
+  std::optional<std::uint8_t> max_priority = std::nullopt;
+  /// Whether one consumer alone gets messages, until it is closed; then the next: of those with the highest
+  /// priority the one that has waited longest (`x-single-active-consumer`). Default: no.
+  bool single_active_consumer = false;
+};
+
+/// How `bus::delete_exchange` deletes.
+struct exchange_deletion_options {
+  /// Only if nothing is bound to it. Default: no.
+  bool if_unused = false;
+};
+
+/// How `bus::delete_queue` deletes.
+struct queue_deletion_options {
+  /// Only if it has no consumer. Default: no.
+  bool if_unused = false;
+  /// Only if it holds no message, unsettled deliveries included. Default: no.
+  bool if_empty = false;
+};
+
+/// How a message is published.
+struct publish_options {
+  /// Whether a message that no queue gets is refused, with `errc::unroutable`, and not stored: it stays with
+  /// its publisher. (RabbitMQ returns it and confirms it all the same.) Default: no.
+  bool mandatory = false;
+  /// How long the message waits before it is routed, by the bindings of then; it is stored at once, and the
+  /// wait survives a crash. A queue that is full then does not get it, and it becomes a dead letter where
+  /// that queue says so (`overflow::reject_publish_dlx`). Not negative, at most 10,000 days; with `mandatory`
+  /// it is refused, as nobody waits for the outcome. Default: 0, not at all.
+  std::chrono::milliseconds delay{0};
 };
 
 /// Where a group starts in a partition for which it has no committed offset (Kafka's `auto.offset.reset`).
@@ -344,6 +501,70 @@ struct subscription_options {
 struct queue_consumer_options {
   /// Most deliveries unsettled at a time (AMQP's prefetch count); 0 is unlimited. Default: 100.
   std::uint32_t prefetch = 100;
+  /// Messages go to the consumers with the highest priority as long as their prefetch limit allows, and only
+  /// then to others (`x-priority` of RabbitMQ's basic.consume). Default: 0.
+  std::int32_t priority = 0;
+  /// How long a delivery may stay unsettled: then the consumer is closed, its deliveries return to the queue,
+  /// and its calls fail with `errc::consumer_timed_out` (RabbitMQ's `consumer_timeout`). Those that wait to
+  /// be received do not count. At least 1 ms. Default: for ever.
+  std::optional<std::chrono::milliseconds> timeout = std::nullopt;
+  /// A prefetch limit that it shares with others. Default: none.
+  std::optional<prefetch_scope> scope = std::nullopt;
+};
+
+/// What happens to a message whose handler has failed.
+enum class failed_delivery : std::uint8_t {
+  /// It returns to its queue, and is delivered again, at once or as the queue's `redelivery_delay` says; a
+  /// `delivery_limit` of the queue ends that.
+  requeue,
+  /// It becomes a dead letter, or is discarded where its queue has no dead-letter exchange.
+  reject,
+  /// It returns to its queue, and the consumer ends with that error.
+  stop,
+};
+
+/// How `bus::consume` has messages handled.
+struct push_consumer_options {
+  /// How it takes them.
+  queue_consumer_options consumer = {};
+  /// Most messages that are being handled at a time. Default: 1. 1 to 1,024.
+  std::size_t workers = 1;
+  /// Where handlers are called, and their answers taken in: an executor of the host's, whose context must
+  /// outlive the consumer. Default: threads of the consumer's own, as many as `workers`.
+  boost::asio::any_io_executor executor = {};
+  /// Asked when a handler has failed, where it has; must not throw. Default: the message is requeued.
+  std::function<failed_delivery(const delivery&, const error&)> on_failed_delivery = nullptr;
+  /// Told of what failed, but for handlers: taking a message or settling one, where that was not possible and
+  /// will be tried again after a second; and last of all, if it was not closed, why the consumer has ended.
+  /// May close the consumer, but must not destroy it, or throw. Default: none.
+  std::function<void(const error&)> on_failure = nullptr;
+};
+
+/// How a member of a share group consumes. What concerns records in flight is the same for all members that
+/// the group has at a time.
+struct share_consumer_options {
+  /// Where a group begins in a partition that it has not met before (Kafka's `share.auto.offset.reset`):
+  /// `earliest`, `latest` or `by_duration`, as of the call that brings its topic. Default: latest.
+  offset_reset reset = offset_reset::latest;
+  /// How far back under `offset_reset::by_duration`. Default: 0. Not negative.
+  std::chrono::milliseconds reset_duration{0};
+  /// Most records that one poll acquires. Default: 500, as Kafka's `max.poll.records`. At least 1.
+  std::size_t poll_records_max = 500;
+  /// Most bytes of encoded records that one poll acquires; a single larger record is acquired alone.
+  /// Default: 1 MiB. At least 1.
+  std::size_t poll_bytes_max = std::size_t{1} << 20;
+
+  // The same for all members:
+
+  /// How long a record stays acquired; then it is available to others (Kafka's `share.record.lock.duration`).
+  /// Default: 30 s. At least 1 ms.
+  std::chrono::milliseconds lock_duration = std::chrono::seconds{30};
+  /// How often a record is handed out at most (Kafka's `group.share.delivery.count.limit`): what is released
+  /// then, or not settled in time, counts as done. Default: 5. 1 to 65,535.
+  std::uint32_t delivery_limit = 5;
+  /// Most records of a partition in flight: acquired, or returned and not settled (Kafka's
+  /// `group.share.partition.max.record.locks`). Default: 2,000. At least 1.
+  std::size_t in_flight_max = 2'000;
 };
 
 /// A start: the oldest record.
@@ -354,11 +575,15 @@ struct from_latest {};
 /// first record at or after a time.
 using start_position = std::variant<from_earliest, from_latest, offset, timestamp>;
 
+/// A partition's new offset: its beginning, its end, an offset, that of the first record at or after a time,
+/// or that of the first record not older than a duration.
+using offset_reset_target =
+    std::variant<from_earliest, from_latest, offset, timestamp, std::chrono::milliseconds>;
+
 /// How `bus::reset_offsets` sets the offsets of a group.
 struct offset_reset_options {
-  /// Each partition's new offset: its beginning, its end, an offset, that of the first record at or after a
-  /// time, or that of the first record not older than a duration. Default: the beginning.
-  std::variant<from_earliest, from_latest, offset, timestamp, std::chrono::milliseconds> to = from_earliest{};
+  /// Default: the beginning.
+  offset_reset_target to = from_earliest{};
   /// Default: all partitions of the topic.
   std::vector<partition_id> partitions = {};
   /// Whether to tell what would be done, and do nothing. Default: yes.
@@ -369,6 +594,14 @@ struct offset_reset_options {
 struct group_deletion_options {
   /// Only tell whether it could be done, and do nothing. Default: no.
   bool dry_run = false;
+};
+
+/// How `bus::bind` binds.
+struct binding_options {
+  /// From where on the exchange's log is bound as well: what stands there and matches is entered into the
+  /// queue, before anything that comes later. An offset needs an exchange with one partition. Default: what
+  /// is published from now on.
+  start_position from = from_latest{};
 };
 
 /// No end: what is committed later is read as it comes.

@@ -38,11 +38,11 @@ namespace levada {
 /// One producer of an id and topic lives at a time: making another one fences this one.
 ///
 /// Move-only. All members may be called from any thread, except that moving and destroying must not overlap
-/// other calls. Destroying it has what is collected committed, and does not wait for that; once the bus is
-/// destroyed there is nothing to hand over. Calls fail with `errc::closed` once bus or producer is closed,
-/// with `errc::fenced` once another one has taken over, and with `errc::unknown_topic` once the topic is
-/// deleted. Members that wait fail with `errc::would_deadlock` in the bus's own thread, where handlers run
-/// that have no executor of their own; `send` there only fails so where there is no room.
+/// other calls. Destroying it has what is collected committed, and does not wait for that; in the function of
+/// `bus::transact`, when that has ended. Once the bus is destroyed there is nothing to hand over. Calls fail
+/// with `closed` once bus or producer is closed, with `fenced` once another one has taken over, and with
+/// `unknown_topic` once the topic is deleted. Members that wait fail with `would_deadlock` in the bus's own
+/// thread, where handlers run that have no executor; `send` there only fails so where there is no room.
 class LEVADA_EXPORT producer {
  public:
   producer(producer&&) noexcept;

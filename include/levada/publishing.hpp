@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <levada/error.hpp>
@@ -35,6 +36,29 @@ struct publish_receipt {
   /// For an exchange: how many queues hold a reference to the message. 0 means that no binding matched; the
   /// message stands in the exchange's log all the same. Always 0 for a plain topic.
   std::size_t routed = 0;
+  /// How many further queues have refused it as they are full (`overflow_scope::queue`): where RabbitMQ would
+  /// answer with basic.nack.
+  std::size_t refused = 0;
+  /// Of a message that waits before it is routed: until when.
+  std::optional<timestamp> due = std::nullopt;
+};
+
+/// A message that waits to be routed; see `publish_options::delay`.
+struct delayed_message {
+  std::string exchange;
+  partition_id partition;
+  levada::offset offset;
+  timestamp due;
+};
+
+/// A message on its way to an exchange. Owns its bytes.
+struct message {
+  message(std::string to, std::string key, record what)
+      : exchange{std::move(to)}, routing_key{std::move(key)}, content{std::move(what)} {}
+
+  std::string exchange;
+  std::string routing_key;
+  record content;
 };
 
 /// Where the records of a batch went: in each partition a run without gaps.

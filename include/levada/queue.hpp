@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Taking messages from queues: deliveries, acknowledgement, anonymous queues.
+/// Taking messages from queues: acknowledgement, exclusive queues.
 
 #include <chrono>
 #include <cstdint>
@@ -9,47 +9,30 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <levada/delivery.hpp>
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/options.hpp>
+#include <levada/push_consumer.hpp>
 #include <levada/record.hpp>
 #include <levada/types.hpp>
 
 namespace levada {
 
-/// One message handed to one consumer, to be settled by `queue_consumer::ack` or `nack`. Owns the bytes that
-/// its record borrows, also beyond consumer and bus. Destroying it settles nothing. Cheap to copy; reading
-/// one object from several threads is safe.
-class LEVADA_EXPORT delivery {
- public:
-  /// The message. Borrowed from this delivery or any copy of it.
-  [[nodiscard]] const record_view& record() const noexcept { return record_; }
-  [[nodiscard]] delivery_tag tag() const noexcept { return tag_; }
-  /// Whether the message may have been delivered before: true after a requeue and, for messages that a
-  /// consumer may have seen, after a restart. False means certainly not.
-  [[nodiscard]] bool redelivered() const noexcept { return redelivered_; }
-
- private:
-  friend struct detail::record_access;
-  record_view record_;
-  std::shared_ptr<const void> bytes_;
-  delivery_tag tag_;
-  bool redelivered_ = false;
-};
-
 /// Whether a refused message returns to its queue.
 enum class requeue : bool {
-  /// It is discarded, as RabbitMQ does where no dead-letter exchange is set.
+  /// It becomes a dead letter, or is discarded where its queue has no dead-letter exchange (AMQP's reject).
   no = false,
   /// It returns to its original position and is delivered again, flagged as redelivered.
   yes = true,
 };
 
 /// A consumer of a queue. Several consumers of one queue compete: each message goes to one of them. From
-/// `bus::consume` or `anonymous_queue::consume`.
+/// `bus::consume` or `exclusive_queue::consume`.
 ///
 /// Move-only. `receive` from one thread at a time; settling from any thread, also while another receives.
 /// Closing or destroying it returns its unsettled deliveries to the queue, flagged as redelivered. Calls fail
@@ -74,8 +57,9 @@ class LEVADA_EXPORT queue_consumer {
   /// Settles all unsettled deliveries up to and including `tag` (AMQP's `multiple`) in one commit. `tag`
   /// itself must be unsettled.
   [[nodiscard]] result<void> ack_up_to(delivery_tag tag);
-  /// Refuses a delivery. With `requeue::yes` it is ready again at once; with `requeue::no` it is discarded,
-  /// durably on return.
+  /// Refuses a delivery. With `requeue::yes` it is ready again, at once or as the queue's `redelivery_delay`
+  /// says, which is then durable on return; where the queue's `delivery_limit` is reached, it leaves the
+  /// queue soon after. With `requeue::no` it leaves the queue, durably on return.
   [[nodiscard]] result<void> nack(delivery_tag tag, requeue what = requeue::yes);
   [[nodiscard]] result<void> nack(const delivery& d, requeue what = requeue::yes) {
     return nack(d.tag(), what);
@@ -97,12 +81,15 @@ class LEVADA_EXPORT queue_consumer {
   auto async_nack(delivery_tag tag, requeue what, Token&& token);
 
   [[nodiscard]] const std::string& queue() const noexcept;
+  /// Takes nothing more, as if it had gone, but for what it holds, which can still be settled (AMQP's
+  /// `basic.cancel`): `receive` fails with `closed`. Idempotent.
+  void cancel() noexcept;
   /// Stops consuming. Idempotent.
   void close() noexcept;
 
  private:
   friend class bus;
-  friend class anonymous_queue;
+  friend class exclusive_queue;
   friend class transaction;
   class impl;
   enum class settlement : std::uint8_t { ack, ack_up_to, discard, put_back };
@@ -116,25 +103,36 @@ class LEVADA_EXPORT queue_consumer {
   std::shared_ptr<impl> impl_;
 };
 
-/// An exclusive queue with a made-up name, which lives as long as this handle: destroying the handle, closing
-/// the bus, or the next opening after a crash deletes it with its bindings. From
-/// `bus::declare_anonymous_queue`; bind it with `bus::bind` under `name()`. Move-only; safe to use from
-/// several threads.
-class LEVADA_EXPORT anonymous_queue {
+/// A queue of one owner, who alone can consume it, and which lives as long as this handle: destroying the
+/// handle, closing the bus, or the next opening after a crash deletes it with its bindings. From
+/// `bus::declare_exclusive_queue` or `bus::declare_anonymous_queue`; bind it with `bus::bind` under `name()`.
+/// Move-only; safe to use from several threads.
+class LEVADA_EXPORT exclusive_queue {
  public:
-  anonymous_queue(anonymous_queue&&) noexcept;
-  anonymous_queue& operator=(anonymous_queue&&) noexcept;
-  ~anonymous_queue();
+  exclusive_queue(exclusive_queue&&) noexcept;
+  exclusive_queue& operator=(exclusive_queue&&) noexcept;
+  ~exclusive_queue();
 
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] result<queue_consumer> consume(const queue_consumer_options& options = {}) const;
+  /// Has each message handled: see `push_consumer`, and `bus::consume`.
+  template <class Handler>
+  requires detail::handles_deliveries<Handler>
+  [[nodiscard]] result<push_consumer> consume(Handler handler,
+                                              const push_consumer_options& options = {}) const {
+    return start_consuming(std::move(handler), options);
+  }
   /// Deletes the queue; its consumers end with `errc::closed`. Idempotent.
   [[nodiscard]] result<void> close();
 
  private:
   friend class bus;
   class impl;
-  explicit anonymous_queue(std::unique_ptr<impl> self) noexcept;
+  [[nodiscard]] result<push_consumer> start_consuming(delivery_handler handler,
+                                                      const push_consumer_options& options) const;
+  [[nodiscard]] result<push_consumer> start_consuming(async_delivery_handler handler,
+                                                      const push_consumer_options& options) const;
+  explicit exclusive_queue(std::unique_ptr<impl> self) noexcept;
   std::unique_ptr<impl> impl_;
 };
 

@@ -36,7 +36,13 @@ struct header {
 
   std::string name;
   header_value value;
+
+  friend bool operator==(const header&, const header&) = default;
 };
+
+/// What a binding adds to its key: for a headers exchange, what headers are compared with. No name comes
+/// twice; the order says nothing.
+using binding_arguments = std::vector<header>;
 
 /// A borrowed `header`.
 struct header_view {

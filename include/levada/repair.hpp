@@ -36,10 +36,12 @@ struct lost_records {
   std::string why;
 };
 
-/// Messages that a queue can no longer deliver, because their records are lost.
+/// Messages that a queue, or a share group, can no longer deliver, because their records are lost.
 struct lost_messages {
+  /// The queue's name, or the group's.
   std::string queue;
   std::uint64_t count = 0;
+  bool of_share_group = false;
 };
 
 /// A value of a host's table that is lost.
@@ -60,12 +62,16 @@ struct repair_report {
   std::vector<lost_value> values;
   /// Segments that were written anew without what is damaged, or given up.
   std::uint64_t segments = 0;
+  /// Delayed messages that will never be routed, because their records, or their place in the schedule, are
+  /// lost.
+  std::uint64_t delayed = 0;
   /// Rows of the journal that were damaged.
   std::uint64_t rows = 0;
 
   /// Whether the store is sound.
   [[nodiscard]] bool sound() const noexcept {
-    return records.empty() && messages.empty() && values.empty() && segments == 0 && rows == 0;
+    return records.empty() && messages.empty() && values.empty() && segments == 0 && delayed == 0 &&
+           rows == 0;
   }
 };
 

@@ -5,8 +5,8 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 
+#include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
 #include <levada/record_batch.hpp>
@@ -21,6 +21,7 @@ namespace levada {
 class LEVADA_EXPORT replay {
  public:
   replay(replay&&) noexcept;
+  /// What was assigned to before is destroyed.
   replay& operator=(replay&&) noexcept;
   ~replay();
 
@@ -32,6 +33,15 @@ class LEVADA_EXPORT replay {
   /// it. Fails with `unknown_topic` once the topic has been deleted.
   [[nodiscard]] result<record_batch> next(std::chrono::milliseconds timeout = std::chrono::milliseconds{0});
 
+  /// `next` without waiting, for any completion token of the signature `void(result<record_batch>)`: what is
+  /// there is read within the call, and what comes later in the handler's executor. Until it is answered,
+  /// nothing else may be called. Destroying the replay ends it with `errc::closed`; cancelling it through the
+  /// token's slot, in the handler's executor, ends it with `errc::operation_aborted`, and nothing is skipped.
+  /// A replay of an attachment has no bus to wake it: `invalid_argument`. See <levada/async.hpp>, which
+  /// defines it.
+  template <class Token>
+  auto async_next(std::chrono::milliseconds timeout, Token&& token);
+
   /// Whether `replay_options::until` has been reached: no record will come any more.
   [[nodiscard]] bool ended() const noexcept;
 
@@ -40,8 +50,10 @@ class LEVADA_EXPORT replay {
   friend class attachment;
   friend class job;
   class impl;
-  explicit replay(std::unique_ptr<impl> self) noexcept;
-  std::unique_ptr<impl> impl_;
+  static void start_next(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                         detail::completion<record_batch> done);
+  explicit replay(std::shared_ptr<impl> self) noexcept;
+  std::shared_ptr<impl> impl_;
 };
 
 }  // namespace levada

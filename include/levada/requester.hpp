@@ -14,6 +14,7 @@
 #include <levada/detail/completion.hpp>
 #include <levada/error.hpp>
 #include <levada/export.hpp>
+#include <levada/publishing.hpp>
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/types.hpp>
@@ -85,11 +86,6 @@ class LEVADA_EXPORT requester {
 
  private:
   friend class bus;
-  struct message {
-    std::string exchange;
-    std::string routing_key;
-    record what;
-  };
   static void start_request(const std::shared_ptr<impl>& self, message request,
                             std::chrono::milliseconds timeout, detail::completion<delivery> done);
   static void start_gather(const std::shared_ptr<impl>& self, message request, reply_condition enough,

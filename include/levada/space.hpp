@@ -20,6 +20,10 @@ enum class space_reason : std::uint8_t {
   within_limits,
   /// Sealed records that retention would have given up, but for a message that a queue still refers to.
   queue_reference,
+  /// The same for a message that waits to be routed (`publish_options::delay`).
+  delayed_message,
+  /// The same for what is still to be entered into a queue (`binding_options::from`, `bus::replay_into`).
+  backfill,
   /// Sealed records that retention would have given up, but that a group has yet to read
   /// (`retention_policy::wait_for_readers`).
   lagging_group,

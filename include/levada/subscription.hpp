@@ -72,7 +72,8 @@ class LEVADA_EXPORT subscription {
 
   /// Ends as with a handover of all its partitions, after which it leaves the group; but where that takes
   /// longer than `consumer_options::rebalance_timeout`, it commits what is done by then. Called within one of
-  /// its handlers or callbacks, it returns at once, and that is done when they have returned. Idempotent.
+  /// its handlers or callbacks, or a function of `bus::transact`, it returns at once, and that is done when
+  /// they have returned. Idempotent.
   /// `bus::close` does the same first.
   void close() noexcept;
   /// The same, and `wait`, without waiting, for any completion token of the signature `void(result<void>)`.
@@ -83,8 +84,8 @@ class LEVADA_EXPORT subscription {
   /// Whether it is still at work: it has not been closed, nor ended by itself.
   [[nodiscard]] bool active() const noexcept;
   /// Waits until it has ended, and says why, if it was not closed: with what its handler has failed, or
-  /// `consumer::poll`, in a way that leaves nothing to be tried. Within one of its handlers or callbacks it
-  /// fails with `would_deadlock`.
+  /// `consumer::poll`, in a way that leaves nothing to be tried. Within these it fails
+  /// with `would_deadlock`.
   [[nodiscard]] result<void> wait() const;
 
   /// Records that have been read, and are not done.

@@ -21,6 +21,7 @@
 #include <levada/queue.hpp>
 #include <levada/record.hpp>
 #include <levada/record_batch.hpp>
+#include <levada/share_consumer.hpp>
 #include <levada/table.hpp>
 #include <levada/topic.hpp>
 #include <levada/types.hpp>
@@ -64,9 +65,10 @@ class LEVADA_EXPORT transaction {
   [[nodiscard]] result<void> publish(const topic& to, partition_id partition, const record& r);
   /// The same, by name.
   [[nodiscard]] result<void> publish(std::string_view topic, const record& r);
-  /// Publishes to an exchange, as `bus::publish`; routed by the bindings as of the commit.
-  [[nodiscard]] result<void> publish(std::string_view exchange, std::string_view routing_key,
-                                     const record& r);
+  /// Publishes to an exchange, as `bus::publish`; routed by the bindings as of the commit. A mandatory
+  /// message that no queue gets fails the commit.
+  [[nodiscard]] result<void> publish(std::string_view exchange, std::string_view routing_key, const record& r,
+                                     const publish_options& options = {});
 
   /// Commits the positions of a group's member, as `consumer::commit` (Kafka's sendOffsetsToTransaction).
   [[nodiscard]] result<void> send_offsets(consumer& of);
@@ -76,6 +78,10 @@ class LEVADA_EXPORT transaction {
   /// to nothing, the delivery is unsettled as before.
   [[nodiscard]] result<void> ack(queue_consumer& of, delivery_tag tag);
   [[nodiscard]] result<void> reject(queue_consumer& of, delivery_tag tag);
+  /// Acknowledges an acquired record, as `share_consumer::acknowledge` with `accept` and `reject`. When the
+  /// transaction comes to nothing, it is acquired as before.
+  [[nodiscard]] result<void> ack(share_consumer& of, delivery_tag tag);
+  [[nodiscard]] result<void> reject(share_consumer& of, delivery_tag tag);
 
   /// As `table::get`, `put`, `erase` and `scan`.
   [[nodiscard]] result<std::optional<std::string>> get(const table& from, const table_key& key);

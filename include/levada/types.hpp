@@ -31,7 +31,7 @@ class offset : public detail::strong<struct offset_tag, std::uint64_t> {
 using partition_id = detail::strong<struct partition_id_tag, std::uint32_t>;
 
 /// The number under which one delivery of a queue's message is settled; unique per queue consumer
-/// (AMQP's delivery tag). The first delivery has tag 1.
+/// (AMQP's delivery tag), or, of a record, per share group. The first delivery has tag 1.
 using delivery_tag = detail::strong<struct delivery_tag_tag, std::uint64_t>;
 
 /// The number that an idempotent producer gives a record (see `producer`): 1 for the first, and growing.

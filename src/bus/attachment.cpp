@@ -294,6 +294,18 @@ result<std::vector<binding_info>> attachment::bindings() const {
   return all->bindings();
 }
 
+result<std::vector<policy_info>> attachment::policies() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->policies();
+}
+
+result<std::vector<operator_policy_info>> attachment::operator_policies() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->operator_policies();
+}
+
 result<replay> attachment::replay(std::string_view topic, const replay_options& options) const {
   auto log = impl_->find(topic);
   if (!log) return log.error();

@@ -13,13 +13,13 @@
 #include "bus/find.hpp"
 #include "bus/group_tools.hpp"
 #include "bus/listing.hpp"
+#include "bus/log_policies.hpp"
 #include "bus/names.hpp"
-#include "bus/policies.hpp"
 #include "bus/producer_impl.hpp"
-#include "bus/queue_impl.hpp"
+#include "bus/queue_tools.hpp"
 #include "bus/replay_impl.hpp"
 #include "bus/retention.hpp"
-#include "bus/route.hpp"
+#include "bus/share_consumer_impl.hpp"
 #include "bus/space.hpp"
 #include "bus/subscription_impl.hpp"
 #include "bus/table_impl.hpp"
@@ -31,7 +31,6 @@
 namespace levada {
 namespace {
 
-constexpr std::uint32_t partitions_max = 4096;
 constexpr std::size_t map_bytes_min = std::size_t{1} << 20;
 constexpr std::size_t record_bytes_limit = (std::size_t{1} << 30) - 1;
 
@@ -61,12 +60,6 @@ result<void> check_options(const bus_options& options) {
                                                      options.record_bytes_max, record_bytes_limit)};
   }
   return {};
-}
-
-result<void> check_partitions(std::string_view what, std::string_view name, std::uint32_t partitions) {
-  if (partitions >= 1 && partitions <= partitions_max) return {};
-  return error{errc::invalid_argument, fmt::format("declare {} '{}': {} partitions, allowed is 1 to {}", what,
-                                                   name, partitions, partitions_max)};
 }
 
 /// Replays one topic, or all where none is given.
@@ -103,6 +96,7 @@ class bus_replay_source final : public replay_source {
     return {};
   }
   clock& time() noexcept override { return owner_->time(); }
+  [[nodiscard]] waking wakes() const override { return {owner_, waiter_}; }
 
  private:
   [[nodiscard]] wake_list& readers() noexcept { return topic_ ? topic_->readers : owner_->readers(); }
@@ -155,8 +149,8 @@ result<void> bus::close() {
   if (impl_->owner->inside_own_thread())
     return error{errc::would_deadlock,
                  "close: called by a handler in the bus's own thread, for which it would wait"};
-  if (subscription::impl::calls_host_of(*impl_->owner))
-    return error{errc::would_deadlock, "close: called by a subscription's handler, for which it would wait"};
+  if (host_call::any(*impl_->owner))
+    return error{errc::would_deadlock, "close: called by a handler, for which it would wait"};
   return impl_->owner->close(core::leftovers::commit);
 }
 
@@ -193,9 +187,12 @@ result<topic> bus::topic(std::string_view name) const {
 }
 
 result<void> bus::delete_topic(std::string_view name) {
-  auto slot = impl_->topic_of(fmt::format("delete topic '{}'", name), name);
+  const std::string operation = fmt::format("delete topic '{}'", name);
+  auto access = impl_->owner->enter(operation);
+  if (!access) return access.error();
+  auto slot = find_plain_topic(*impl_->owner, operation, name);
   if (!slot) return slot.error();
-  auto done = levada::delete_topic(*impl_->owner, **slot);
+  auto done = levada::delete_topic(*impl_->owner, *access, **slot);
   if (done) impl_->owner->upkeep().wake();
   return done;
 }
@@ -294,6 +291,13 @@ result<std::vector<offset_change>> bus::reset_offsets(std::string_view group, st
   return levada::reset_offsets(*impl_->owner, group, topic, options);
 }
 
+result<share_consumer> bus::share_consume(std::string_view group, const std::vector<std::string>& topics,
+                                          const share_consumer_options& options) {
+  auto joined = share_consumer::impl::join(impl_->owner, group, topics, options);
+  if (!joined) return joined.error();
+  return share_consumer{std::move(*joined)};
+}
+
 result<replay> bus::replay(std::string_view topic_name, const replay_options& options) const {
   auto slot = impl_->log_of(fmt::format("replay topic '{}'", topic_name), topic_name);
   if (!slot) return slot.error();
@@ -309,88 +313,6 @@ result<replay> bus::replay_all(const replay_options& options) const {
       replay::impl::make(std::make_shared<bus_replay_source>(impl_->owner, nullptr), std::nullopt, options);
   if (!made) return made.error();
   return levada::replay{std::move(*made)};
-}
-
-// Routing
-
-result<void> bus::declare_exchange(std::string_view name, const exchange_options& options) {
-  if (auto checked = check_name("declare exchange", "exchange", name); !checked) return checked;
-  if (auto checked = check_partitions("exchange", name, options.partitions); !checked) return checked;
-  storage::log_entry entry;
-  entry.name = name;
-  entry.partitions = options.partitions;
-  entry.exchange = static_cast<std::uint8_t>(options.type);
-  constexpr const char* operation = "declare exchange";
-  if (auto set = store_retention(operation, name, options.retention, entry.policy); !set) return set.error();
-  if (auto set = store_compression(operation, name, options.compression, entry.policy); !set)
-    return set.error();
-  auto slot = declare_log(*impl_->owner, std::move(entry));
-  if (!slot) return slot.error();
-  if (options.retention.age) impl_->owner->upkeep().wake();
-  return {};
-}
-
-result<void> bus::declare_queue(std::string_view name) {
-  if (auto checked = check_name("declare queue", "queue", name); !checked) return checked;
-  if (name.starts_with("amq.")) {
-    return error{errc::name_invalid,
-                 fmt::format("declare queue '{}': names that begin with 'amq.' are reserved", name)};
-  }
-  auto slot = levada::declare_queue(*impl_->owner, name);
-  if (!slot) return slot.error();
-  return {};
-}
-
-result<anonymous_queue> bus::declare_anonymous_queue() {
-  auto slot = levada::declare_queue(*impl_->owner, "");
-  if (!slot) return slot.error();
-  return anonymous_queue{std::make_unique<anonymous_queue::impl>(impl_->owner, std::move(*slot))};
-}
-
-result<void> bus::delete_queue(std::string_view name) {
-  auto slot = impl_->shared_queue_of(fmt::format("delete queue '{}'", name), name);
-  if (!slot) return slot.error();
-  return levada::delete_queue(*impl_->owner, **slot);
-}
-
-result<void> bus::bind(std::string_view exchange, std::string_view queue, std::string_view key) {
-  const std::string operation = fmt::format("bind queue '{}' to exchange '{}'", queue, exchange);
-  if (auto checked = check_routing_key(operation, key); !checked) return checked;
-  auto from = impl_->exchange_of(operation, exchange);
-  if (!from) return from.error();
-  auto to = impl_->queue_of(operation, queue);
-  if (!to) return to.error();
-  return levada::bind(*impl_->owner, **from, **to, key);
-}
-
-result<void> bus::unbind(std::string_view exchange, std::string_view queue, std::string_view key) {
-  const std::string operation = fmt::format("unbind queue '{}' from exchange '{}'", queue, exchange);
-  auto from = impl_->exchange_of(operation, exchange);
-  if (!from) return from.error();
-  auto to = impl_->queue_of(operation, queue);
-  if (!to) return to.error();
-  return levada::unbind(*impl_->owner, **from, **to, key);
-}
-
-result<publish_receipt> bus::publish(std::string_view exchange, std::string_view routing_key,
-                                     const record& r) {
-  const std::string operation = fmt::format("publish to exchange '{}'", exchange);
-  if (auto checked = check_routing_key(operation, routing_key); !checked) return checked.error();
-  auto slot = impl_->exchange_of(operation, exchange);
-  if (!slot) return slot.error();
-  auto message = routed_append::make(*impl_->owner, **slot, operation, routing_key, r);
-  if (!message) return message.error();
-  route_intent route{**slot, *message};
-  if (auto done = impl_->owner->run(operation, route); !done) return done.error();
-  return route.receipt();
-}
-
-result<queue_consumer> bus::consume(std::string_view queue, const queue_consumer_options& options) {
-  auto slot = impl_->shared_queue_of(fmt::format("consume from queue '{}'", queue), queue);
-  if (!slot) return slot.error();
-  auto state = queue_consumer_state::start(impl_->owner, std::move(*slot), options);
-  if (!state) return state.error();
-  return queue_consumer{std::make_shared<queue_consumer::impl>(std::move(*state))};
 }
 
 // Tables and transactions
@@ -492,10 +414,7 @@ result<std::vector<queue_info>> bus::queues() const {
   if (!all) return all.error();
   auto infos = all->queues();
   for (auto& info : infos) {
-    if (const auto queue = impl_->owner->find_queue(info.name)) {
-      info.unacked = queue->state.unacked;
-      info.consumers = queue->state.consumers;
-    }
+    if (const auto queue = impl_->owner->find_queue(info.name)) add_owners_view(*queue, info);
   }
   return infos;
 }
@@ -504,6 +423,18 @@ result<std::vector<binding_info>> bus::bindings() const {
   auto all = impl_->list();
   if (!all) return all.error();
   return all->bindings();
+}
+
+result<std::vector<policy_info>> bus::policies() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->policies();
+}
+
+result<std::vector<operator_policy_info>> bus::operator_policies() const {
+  auto all = impl_->list();
+  if (!all) return all.error();
+  return all->operator_policies();
 }
 
 result<std::vector<job_info>> bus::jobs() const {

@@ -12,6 +12,7 @@
 #include "bus/core.hpp"
 #include "bus/find.hpp"
 #include "bus/listing.hpp"
+#include "bus/topology.hpp"
 
 #include <levada/bus.hpp>
 
@@ -30,6 +31,19 @@ class bus::impl {
     if (!owner) return owner.error();
     return bus{std::make_shared<impl>(std::move(*owner))};
   }
+
+  /// Also under a reserved name.
+  result<void> declare_exchange(std::string_view name, const exchange_options& options) const;
+  /// An empty `name` makes one up.
+  [[nodiscard]] result<exclusive_queue> declare_exclusive_queue(const std::string& operation,
+                                                                std::string_view name,
+                                                                const queue_options& options) const;
+  using change_function = std::function<result<void>(core&, topic_slot&, const binding_end&, std::string_view,
+                                                     const binding_arguments&)>;
+  /// Binds or unbinds, with the names of both ends; `to` lacks its number.
+  result<void> change_binding(const char* verb, const char* preposition, std::string_view exchange,
+                              const binding_end& to, std::string_view key, const binding_arguments& arguments,
+                              const change_function& change) const;
 
   /// Maintenance applies it.
   result<void> change_policy(topic_slot& log, std::string_view operation,

@@ -6,59 +6,53 @@
 #include <optional>
 #include <utility>
 
+#include "bus/add_intent.hpp"
 #include "group/offset_table.hpp"
 #include "log/producer_table.hpp"
 
 namespace levada {
 namespace {
 
-class catalog_intent : public intent {
- public:
-  [[nodiscard]] bool alone() const noexcept override { return true; }
-};
-
-/// Stores an entry with a new id, if it is not there already.
-template <class Entry>
-class add_intent : public catalog_intent {
- public:
-  explicit add_intent(Entry entry) : entry_{std::move(entry)} {}
-
-  [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    exists_ = false;
-    if (auto checked = check(scope.owner()); !checked) return checked;
-    if (exists_) return {};
-    auto id = scope.owner().take_id(scope);
-    if (!id) return id.error();
-    entry_.id = *id;
-    complete(scope);
-    return scope.written(storage::put(scope.txn(), scope.tables(), entry_));
-  }
-  void applied(commit_scope& scope) noexcept override {
-    if (!exists_) scope.owner().add(entry_);
-  }
-  [[nodiscard]] const Entry& entry() const noexcept { return entry_; }
-
- protected:
-  /// Looks at what exists now: sets `exists_`, or refuses.
-  [[nodiscard]] virtual result<void> check(core& owner) = 0;
-  /// Fills in what is known only now.
-  virtual void complete(commit_scope&) {}
-
-  Entry entry_;
-  bool exists_ = false;
-};
-
 const char* kind_of(std::uint8_t exchange) noexcept {
-  switch (exchange) {
-    case 0:
-      return "a topic";
-    case static_cast<std::uint8_t>(exchange_type::direct):
+  if (exchange == 0) return "a topic";
+  switch (static_cast<exchange_type>(exchange)) {
+    case exchange_type::direct:
       return "a direct exchange";
-    case static_cast<std::uint8_t>(exchange_type::fanout):
+    case exchange_type::fanout:
       return "a fanout exchange";
-    default:
+    case exchange_type::topic:
       return "a topic exchange";
+    case exchange_type::headers:
+      return "a headers exchange";
+    case exchange_type::consistent_hash:
+      return "a consistent-hash exchange";
   }
+  return "an exchange";
+}
+
+/// The first in which what exists is not what is wanted.
+std::optional<std::string> difference_of(const storage::log_entry& is, const storage::log_entry& wanted) {
+  if (is.exchange != wanted.exchange)
+    return fmt::format("as {}, not {}", kind_of(is.exchange), kind_of(wanted.exchange));
+  if (is.partitions != wanted.partitions)
+    return fmt::format("with {} partitions, not {}", is.partitions, wanted.partitions);
+  const auto yes_or_no = [](const char* what, bool there) {
+    return fmt::format("{} {}, not {} it", there ? "with" : "without", what, there ? "without" : "with");
+  };
+  if (is.create_time != wanted.create_time) return yes_or_no("create times", is.create_time);
+  const auto& has = is.traits;
+  const auto& asked = wanted.traits;
+  if (has.transient != asked.transient) return yes_or_no("durability", !has.transient);
+  if (has.auto_delete != asked.auto_delete) return yes_or_no("auto_delete", has.auto_delete);
+  if (has.internal != asked.internal) return yes_or_no("internal", has.internal);
+  if (has.alternate != asked.alternate) {
+    return fmt::format("with the alternate exchange '{}', not '{}'", has.alternate, asked.alternate);
+  }
+  if (has.hash != asked.hash || has.hash_header != asked.hash_header)
+    return std::string{"and hashes something else"};
+  if (has.overflow != asked.overflow) return std::string{"with another overflow scope"};
+  if (has.delayed != asked.delayed) return yes_or_no("delayed", has.delayed);
+  return std::nullopt;
 }
 
 class add_log final : public add_intent<storage::log_entry> {
@@ -70,88 +64,45 @@ class add_log final : public add_intent<storage::log_entry> {
     const auto found = owner.find_topic(entry_.name);
     if (!found) return {};
     exists_ = true;
-    const auto& log = found->state;
-    if (log.exchange() == entry_.exchange && log.partitions() == entry_.partitions &&
-        log.create_time() == entry_.create_time) {
-      return {};
-    }
-    const auto times = [](bool create) { return create ? " and create times" : ""; };
-    return error{errc::inequivalent,
-                 fmt::format("'{}' exists as {} with {} partitions{}, not {} with {}{}", entry_.name,
-                             kind_of(log.exchange()), log.partitions(), times(log.create_time()),
-                             kind_of(entry_.exchange), entry_.partitions, times(entry_.create_time))};
+    const auto different = difference_of(found->entry, entry_);
+    if (!different) return {};
+    return error{errc::inequivalent, fmt::format("'{}' exists {}", entry_.name, *different)};
   }
-  void complete(commit_scope& scope) override { entry_.created = scope.now(); }
-};
-
-class add_group final : public add_intent<storage::group_entry> {
- public:
-  using add_intent::add_intent;
-
- private:
-  result<void> check(core& owner) override {
-    exists_ = owner.find_group(entry_.name) != nullptr;
-    return {};
-  }
-};
-
-class add_queue final : public add_intent<storage::queue_entry> {
- public:
-  using add_intent::add_intent;
-
- private:
-  result<void> check(core& owner) override {
-    exists_ = !entry_.exclusive && owner.find_queue(entry_.name) != nullptr;
-    return {};
-  }
-  void complete(commit_scope& scope) override {
-    if (entry_.exclusive) entry_.name = fmt::format("amq.gen-{}", entry_.id);
+  result<void> complete(commit_scope& scope) override {
     entry_.created = scope.now();
-  }
-};
-
-std::optional<std::uint32_t> find_binding(const core& owner, const storage::binding_entry& wanted) {
-  const auto& all = owner.bindings();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const storage::binding_entry& b) {
-    return b.exchange == wanted.exchange && b.queue == wanted.queue && b.key == wanted.key;
-  });
-  return found == all.end() ? std::nullopt : std::optional{found->id};
-}
-
-error queue_is_gone(const queue_slot& queue) {
-  return {errc::unknown_queue, fmt::format("queue '{}' is deleted", queue.state.name())};
-}
-
-class add_binding final : public add_intent<storage::binding_entry> {
- public:
-  add_binding(storage::binding_entry entry, queue_slot& queue)
-      : add_intent{std::move(entry)}, queue_{queue} {}
-
- private:
-  result<void> check(core& owner) override {
-    if (queue_.state.deleted) return queue_is_gone(queue_);
-    exists_ = find_binding(owner, entry_).has_value();
     return {};
   }
-
-  queue_slot& queue_;
 };
 
-class remove_binding final : public catalog_intent {
+/// A group; and, of a share group, the queue of what it has in flight.
+class add_group final : public catalog_intent {
  public:
-  explicit remove_binding(storage::binding_entry wanted) : wanted_{std::move(wanted)} {}
+  add_group(std::string_view name, group_kind kind) : group_{0, std::string{name}, 0, {}} {
+    if (kind == group_kind::share) in_flight_ = {0, std::string{name}, false, 0};
+  }
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    id_ = find_binding(scope.owner(), wanted_);
-    if (!id_) return {};
-    return scope.written(storage::erase_binding(scope.txn(), scope.tables(), *id_));
+    exists_ = scope.owner().find_group(group_.name) != nullptr;
+    if (exists_) return {};
+    auto id = scope.owner().take_id(scope);
+    if (!id) return id.error();
+    group_.id = *id;
+    auto stored = scope.written(storage::put(scope.txn(), scope.tables(), group_));
+    if (!stored || !in_flight_) return stored;
+    auto queue = scope.owner().take_id(scope);
+    if (!queue) return queue.error();
+    in_flight_->id = *queue;
+    in_flight_->share_group = *id;
+    in_flight_->created = scope.now();
+    return scope.written(storage::put(scope.txn(), scope.tables(), *in_flight_));
   }
   void applied(commit_scope& scope) noexcept override {
-    if (id_) scope.owner().remove_binding(*id_);
+    if (!exists_) scope.owner().add(group_, in_flight_ ? &*in_flight_ : nullptr);
   }
 
  private:
-  storage::binding_entry wanted_;
-  std::optional<std::uint32_t> id_;
+  storage::group_entry group_;
+  std::optional<storage::queue_entry> in_flight_;
+  bool exists_ = false;
 };
 
 class add_table final : public add_intent<storage::table_entry> {
@@ -224,25 +175,14 @@ class remove_topic final : public catalog_intent {
   topic_slot& topic_;
 };
 
-class remove_queue final : public catalog_intent {
- public:
-  explicit remove_queue(queue_slot& queue) : queue_{queue} {}
-  [[nodiscard]] result<void> execute(commit_scope& scope) override {
-    if (queue_.state.deleted) return queue_is_gone(queue_);
-    for (const auto& b : scope.owner().bindings()) {
-      if (b.queue != queue_.state.id()) continue;
-      auto erased = scope.written(storage::erase_binding(scope.txn(), scope.tables(), b.id));
-      if (!erased) return erased;
-    }
-    return scope.written(storage::erase_queue(scope.txn(), scope.tables(), queue_.state.id()));
-  }
-  void applied(commit_scope& scope) noexcept override { scope.owner().remove_queue(queue_.state.id()); }
-
- private:
-  queue_slot& queue_;
-};
-
 }  // namespace
+
+result<void> check_partitions(std::string_view what, std::string_view name, std::uint32_t partitions) {
+  constexpr std::uint32_t partitions_max = 4096;
+  if (partitions >= 1 && partitions <= partitions_max) return {};
+  return error{errc::invalid_argument, fmt::format("declare {} '{}': {} partitions, allowed is 1 to {}", what,
+                                                   name, partitions, partitions_max)};
+}
 
 result<std::shared_ptr<topic_slot>> declare_log(core& owner, storage::log_entry entry) {
   const std::string name = entry.name;
@@ -259,34 +199,19 @@ result<void> change_policy(core& owner, topic_slot& log, std::string_view operat
   return owner.run(operation, intent);
 }
 
-result<void> delete_topic(core& owner, topic_slot& topic) {
+result<void> delete_topic(core& owner, const core::access& access, topic_slot& topic) {
   remove_topic intent{topic};
-  return owner.run(fmt::format("delete topic '{}'", topic.state.name()), intent);
+  return owner.run(access, fmt::format("delete topic '{}'", topic.state.name()), intent);
 }
 
-result<std::shared_ptr<group_slot>> declare_group(core& owner, std::string_view name) {
+result<std::shared_ptr<group_slot>> declare_group(core& owner, std::string_view name, group_kind kind) {
   for (;;) {
     if (auto found = owner.find_group(name)) return found;
-    add_group intent{{0, std::string{name}, 0, {}}};
-    if (auto done = owner.run(fmt::format("join group '{}'", name), intent); !done) return done.error();
+    add_group intent{name, kind};
+    const char* const verb = kind == group_kind::share ? "join share group" : "join group";
+    if (auto done = owner.run(fmt::format("{} '{}'", verb, name), intent); !done) return done.error();
     // Another may delete it before it is found: then it is made once more.
   }
-}
-
-result<std::shared_ptr<queue_slot>> declare_queue(core& owner, std::string_view name) {
-  add_queue intent{{0, std::string{name}, name.empty(), 0}};
-  if (auto done = owner.run(fmt::format("declare queue '{}'", name), intent); !done) return done.error();
-  if (auto found = owner.find_queue(intent.entry().name)) return found;
-  return error{errc::unknown_queue, fmt::format("declare queue '{}': it was deleted at the same time", name)};
-}
-
-result<void> delete_queue(core& owner, queue_slot& queue) {
-  const std::string operation = fmt::format("delete queue '{}'", queue.state.name());
-  auto entered = owner.enter(operation);
-  if (!entered) return entered.error();
-  remove_queue intent{queue};
-  if (auto done = owner.run(*entered, operation, intent); !done) return done;
-  return owner.erase_queue_rows(queue.state.id());
 }
 
 error table_is_gone(const table_slot& table) {
@@ -308,18 +233,6 @@ result<void> delete_table(core& owner, table_slot& table) {
   remove_table intent{table};
   if (auto done = owner.run(*entered, operation, intent); !done) return done;
   return owner.erase_table_rows(table.id);
-}
-
-result<void> bind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key) {
-  add_binding intent{{0, exchange.state.id(), queue.state.id(), std::string{key}}, queue};
-  return owner.run(fmt::format("bind queue '{}' to exchange '{}'", queue.state.name(), exchange.state.name()),
-                   intent);
-}
-
-result<void> unbind(core& owner, topic_slot& exchange, queue_slot& queue, std::string_view key) {
-  remove_binding intent{{0, exchange.state.id(), queue.state.id(), std::string{key}}};
-  return owner.run(
-      fmt::format("unbind queue '{}' from exchange '{}'", queue.state.name(), exchange.state.name()), intent);
 }
 
 }  // namespace levada

@@ -11,6 +11,7 @@
 #include "log/producer_table.hpp"
 #include "log/sealed_segment.hpp"
 #include "queue/queue_blocks.hpp"
+#include "queue/schedule.hpp"
 #include "storage/catalog.hpp"
 #include "storage/host_repair.hpp"
 #include "storage/host_table.hpp"
@@ -53,6 +54,8 @@ class examination {
     examine_offsets(*txn, *catalog);
     examine_producers(*txn);
     for (const auto& queue : catalog->queues) examine_queue(*txn, queue);
+    for (const auto& backfill : catalog->backfills) examine_backfill(*txn, *catalog, backfill);
+    if (auto done = examine_delayed(*txn); !done) return done;
     for (const auto& table : catalog->tables) examine_table(*txn, table);
     return {};
   }
@@ -298,8 +301,54 @@ class examination {
     }
   }
 
+  /// Whether a log has ever held that message.
+  [[nodiscard]] bool exists(std::map<std::uint32_t, known_log>::const_iterator log, std::uint32_t partition,
+                            std::uint64_t offset) const {
+    return log != logs_.end() && partition < log->second.ends.size() && offset < log->second.ends[partition];
+  }
+
+  /// The positions that are kept free for a backfill are the queue's, and free; what it is to look at has
+  /// been.
+  void examine_backfill(const storage::transaction& txn, const storage::catalog& catalog,
+                        const storage::backfill_entry& backfill) {
+    const auto queue = std::find_if(catalog.queues.begin(), catalog.queues.end(),
+                                    [&](const auto& q) { return q.id == backfill.queue; });
+    const std::string name =
+        queue == catalog.queues.end() ? std::string{"?"} : fmt::format("queue '{}'", queue->name);
+    if (queue == catalog.queues.end()) {
+      found(name, fmt::format("there is no queue {} for backfill {}", backfill.queue, backfill.id));
+      return;
+    }
+    auto row = queue::read_row(txn, main_.tables(), queue->id);
+    if (!row) return;  // told already
+    const queue::queue_row state = row->value_or(queue::queue_row{});
+    for (std::size_t n = 0; n < backfill.lanes.size(); ++n) {
+      const auto& lane = backfill.lanes[n];
+      const std::uint64_t end = lane.begin + backfill.room;
+      const std::uint64_t tail = n < state.lanes() ? state.lane(n).tail : 0;
+      if (lane.filled > backfill.room || end > tail)
+        found(name,
+              fmt::format("backfill {} ends at position {}, beyond the tail, {}", backfill.id, end, tail));
+      const std::uint64_t free = queue::lane_begin(n) + queue::block_begin_from(lane.begin + lane.filled);
+      auto next = queue::first_block(txn, main_.tables(), queue->id, free / queue::block_entries);
+      if (next && *next && **next * queue::block_entries < queue::lane_begin(n) + end)
+        found(name, fmt::format("where backfill {} has yet to come, there are entries", backfill.id));
+    }
+    for (const auto& log : backfill.logs) {
+      const auto known = logs_.find(log.id);
+      if (known == logs_.end()) continue;  // it ends with that
+      for (std::size_t p = 0; p < log.end.size(); ++p) {
+        if (log.next[p] > log.end[p] || p >= known->second.ends.size() || log.end[p] > known->second.ends[p])
+          found(name, fmt::format("backfill {} is to look at offsets that partition {} of log {} never had",
+                                  backfill.id, p, log.id));
+      }
+    }
+  }
+
   void examine_queue(const storage::transaction& txn, const storage::queue_entry& entry) {
-    const std::string name = fmt::format("queue '{}'", entry.name);
+    // What a topic has given up, a share group may still refer to.
+    const bool shared = entry.share_group != 0;
+    const std::string name = fmt::format("{} '{}'", shared ? "share group" : "queue", entry.name);
     auto row = queue::read_row(txn, main_.tables(), entry.id);
     if (!row) {
       found(name, row.error().message());
@@ -307,7 +356,8 @@ class examination {
     }
     const queue::queue_row state = row->value_or(queue::queue_row{});
     std::uint64_t unsettled = 0;
-    std::uint64_t stored_end = 0;
+    std::uint64_t bytes = 0;
+    queue::queue_row stored;  // how far the lanes reach
     for (std::uint64_t from = 0;;) {
       auto number = queue::first_block(txn, main_.tables(), entry.id, from);
       auto block = number && *number ? queue::read_block(txn, main_.tables(), entry.id, **number)
@@ -323,24 +373,45 @@ class examination {
         if ((*block)->settled.test(i)) continue;
         ++unsettled;
         const queue::reference& where = (*block)->entries[i];
+        bytes += where.bytes;
         const auto log = logs_.find(where.log);
-        if (log == logs_.end() || where.partition >= log->second.ends.size() ||
-            where.offset >= log->second.ends[where.partition]) {
+        if (shared && log == logs_.end()) continue;
+        if (!exists(log, where.partition, where.offset)) {
           found(fmt::format("{} position {}", name, **number * queue::block_entries + i),
                 fmt::format("its message, log {} partition {} offset {}, does not exist", where.log,
                             where.partition, where.offset));
         }
       }
-      stored_end = **number * queue::block_entries + (*block)->entries.size();
+      const std::uint64_t first = **number * queue::block_entries;
+      const std::size_t lane = queue::lane_of(first);
+      stored.set_lane(lane, {first - queue::lane_begin(lane) + (*block)->entries.size(), 0});
     }
-    if (stored_end > state.tail) {
-      found(name,
-            fmt::format("it has entries up to position {}, beyond its tail, {}", stored_end, state.tail));
+    for (std::size_t n = 0; n < stored.lanes(); ++n) {
+      const std::uint64_t end = stored.lane(n).tail;
+      const std::uint64_t tail = n < state.lanes() ? state.lane(n).tail : 0;
+      if (end > tail)
+        found(name, fmt::format("it has entries up to position {}, beyond its tail, {}", end, tail));
     }
-    if (unsettled != state.tail - state.settled) {
-      found(name, fmt::format("{} entries are not settled, its state says {}", unsettled,
-                              state.tail - state.settled));
+    if (unsettled != state.left())
+      found(name, fmt::format("{} entries are not settled, its state says {}", unsettled, state.left()));
+    if (bytes != state.bytes) {
+      found(name, fmt::format("its messages have {} bytes, its state says {}", bytes, state.bytes));
     }
+  }
+
+  result<void> examine_delayed(const storage::transaction& txn) {
+    const auto lost = [this](const queue::scheduled_message& m) {
+      return !exists(logs_.find(m.log), m.partition, m.offset);
+    };
+    auto damaged = queue::examine_schedule(txn, main_.tables(), lost);
+    if (!damaged) return damaged.error();
+    if (!damaged->keys.empty())
+      found("schedule", fmt::format("{} rows have a wrong size or checksum", damaged->keys.size()));
+    for (const auto& m : damaged->lost) {
+      found("schedule", fmt::format("a delayed message, log {} partition {} offset {}, does not exist", m.log,
+                                    m.partition, m.offset));
+    }
+    return {};
   }
 
   [[nodiscard]] std::string name_of(const storage::row_view& row) const {

@@ -84,7 +84,7 @@ result<void> checkpointer::run() {
   }
   owner_.counted().others.checkpoints.add_alone();
   owner_.counted().others.checkpoint_duration.add_alone(owner_.time().steady() - begun);
-  failures_.succeeded(owner_.logger(), "making checkpoints", owner_.store_name());
+  failures_.succeeded(owner_.logger(), "making checkpoints of", owner_.store_name());
   saving_ = none;
   last_time_ = pinning.time();
   bytes_ -= bytes;

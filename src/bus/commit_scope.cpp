@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 #include <span>
 
@@ -64,18 +65,96 @@ queue::queue_row& commit_scope::row_of(queue_slot& queue) {
   return *queue.staged_row;
 }
 
-void commit_scope::enqueue(queue_slot& queue, const queue::reference& where) {
+void commit_scope::enqueue(queue_slot& queue, const queue::reference& where, std::uint8_t priority) {
   static_cast<void>(row_of(queue));
-  queue.staged_entries.push_back(where);
+  auto at = queue.staged_entries.end();
+  if (queue.declared.max_priority) {
+    const std::size_t lane = queue.lane_for(priority);
+    auto& lanes = queue.staged_lanes;
+    const auto gone = static_cast<std::ptrdiff_t>(queue.staged_gone);
+    const auto behind = std::upper_bound(lanes.begin() + gone, lanes.end(), lane);
+    at = queue.staged_entries.begin() + (behind - lanes.begin());
+    lanes.insert(behind, lane);
+  }
+  queue.staged_entries.insert(at, where);
+  queue.staged_bytes += where.bytes;
   ++counts_.routed;
 }
 
+result<void> commit_scope::fill(queue_slot& queue, std::size_t lane, std::uint64_t at,
+                                std::span<const queue::reference> entries) {
+  queue::queue_row& row = row_of(queue);
+  auto filled = written(queue::fill(txn_, tables(), queue.state.id(), row, lane, at, entries));
+  if (!filled) return filled;
+  row.settled -= entries.size();  // as which free positions count
+  counts_.routed += entries.size();
+  release(queue);
+  return {};
+}
+
+void commit_scope::release(queue_slot& queue) {
+  static_cast<void>(row_of(queue));
+  queue.staged_release = true;
+}
+
+std::uint64_t commit_scope::acquire(queue_slot& in_flight, const queue::reference& where) {
+  const std::uint64_t position = row_of(in_flight).tail + in_flight.staged_entries.size();
+  in_flight.staged_entries.push_back(where);
+  in_flight.staged_bytes += where.bytes;
+  return position;
+}
+
 result<void> commit_scope::settle(queue_slot& queue, const std::vector<std::uint64_t>& positions) {
-  auto settled = written(queue::settle(txn_, tables(), queue.state.id(), positions));
-  if (!settled) return settled;
-  row_of(queue).settled += positions.size();
+  auto bytes = written(queue::settle(txn_, tables(), queue.state.id(), positions));
+  if (!bytes) return bytes.error();
+  queue::queue_row& row = row_of(queue);
+  row.settled += positions.size();
+  row.bytes -= std::min(row.bytes, *bytes);
+  if (queue.of_share_group) return {};
+  queue.staged_settled.messages += positions.size();
+  queue.staged_settled.bytes += *bytes;
   counts_.settled += positions.size();
-  return settled;
+  return {};
+}
+
+queue::amount commit_scope::ready(const queue_slot& queue) const {
+  queue::amount all = queue.state.ready();
+  all.messages += queue.staged_entries.size() - queue.staged_gone;
+  all.bytes += queue.staged_bytes;
+  return all;
+}
+
+result<std::optional<queue::reference>> commit_scope::drop_head(queue_slot& queue) {
+  // Expired or not, the head is what goes (as in RabbitMQ): passing over it would drop a live one in its
+  // place.
+  auto taken = queue.state.take(core_.store_->main, 1, now_, queue::flawed::as_well);
+  if (!taken) return taken.error();
+  static_cast<void>(row_of(queue));  // it is looked after from now on
+  // While something is filled in before them, those of this commit are not at the head.
+  const bool staged = queue.staged_gone < queue.staged_entries.size() && row_of(queue).bars.empty();
+  const bool staged_first = !taken->empty() && staged && !queue.staged_lanes.empty() &&
+                            queue.staged_lanes[queue.staged_gone] < queue::lane_of(taken->front().position);
+  if (staged_first) queue.state.put_back(taken->front());
+  if (!taken->empty() && !staged_first) {
+    const queue::taken_entry& first = taken->front();
+    queue.staged_taken.push_back(first);
+    if (auto settled = settle(queue, {first.position}); !settled) return settled.error();
+    return std::optional{first.where};
+  }
+  if (!staged) return std::optional<queue::reference>{};
+  const queue::reference& first = queue.staged_entries[queue.staged_gone++];
+  queue.staged_bytes -= first.bytes;
+  ++counts_.settled;
+  return std::optional{first};
+}
+
+void commit_scope::remember(const queue::reference& where, const log::row_encoder& rows) {
+  remembered_[{where.log, where.partition, where.offset}] = &rows;
+}
+
+const log::row_encoder* commit_scope::remembered(const queue::reference& where) const {
+  const auto found = remembered_.find({where.log, where.partition, where.offset});
+  return found == remembered_.end() ? nullptr : found->second;
 }
 
 storage::store_entry& commit_scope::store() {
@@ -89,13 +168,34 @@ result<void> commit_scope::write_staged() {
   }
   for (queue_slot* const queue : queues_) {
     queue::queue_row& row = *queue->staged_row;
-    if (!queue->staged_entries.empty()) {
-      auto appended = written(queue::append(txn_, tables(), queue->state.id(), row, queue->staged_entries));
-      if (!appended) return appended;
-      if (queue->state.consumers.load(std::memory_order_acquire) > 0) row.exposed = row.tail;
+    const bool enters = queue->staged_gone < queue->staged_entries.size();
+    if (enters) {
+      if (auto appended = append_staged(*queue, row); !appended) return appended;
     }
+    if ((enters || queue->staged_release) && queue->state.consumers.load(std::memory_order_acquire) > 0)
+      row.expose_all();
     auto stored = written(queue::write_row(txn_, tables(), queue->state.id(), row));
     if (!stored) return stored;
+  }
+  return {};
+}
+
+result<void> commit_scope::append_staged(queue_slot& queue, queue::queue_row& row) {
+  const std::span<const queue::reference> entries{queue.staged_entries};
+  for (std::size_t from = queue.staged_gone; from < entries.size();) {
+    std::size_t lane = 0;
+    std::size_t end = entries.size();
+    if (!queue.staged_lanes.empty()) {
+      const auto begin = queue.staged_lanes.begin();
+      lane = queue.staged_lanes[from];
+      end = static_cast<std::size_t>(
+          std::upper_bound(begin + static_cast<std::ptrdiff_t>(from), queue.staged_lanes.end(), lane) -
+          begin);
+    }
+    auto appended = written(
+        queue::append(txn_, tables(), queue.state.id(), row, entries.subspan(from, end - from), lane));
+    if (!appended) return appended;
+    from = end;
   }
   return {};
 }
@@ -108,7 +208,19 @@ void commit_scope::forget() noexcept {
   for (queue_slot* const queue : queues_) {
     queue->staged_row.reset();
     queue->staged_entries.clear();
+    queue->staged_lanes.clear();
+    queue->staged_bytes = 0;
+    queue->staged_gone = 0;
+    queue->staged_settled = {};
+    queue->staged_condemned = 0;
+    queue->staged_release = false;
+    for (const auto& entry : queue->staged_taken) queue->state.put_back(entry);
+    queue->staged_taken.clear();
   }
+  casualties_.clear();
+  remembered_.clear();
+  kept_.clear();
+  due_.reset();
   store_.reset();
 }
 
@@ -130,11 +242,18 @@ void commit_scope::publish() {
   if (after >= core_.options().journal_bytes_seal && before / seal_step != after / seal_step) {
     core_.maintenance_.wake();
   }
-  for (queue_slot* const queue : queues_) queue->state.committed(*queue->staged_row);
+  for (queue_slot* const queue : queues_) {
+    queue->state.committed(*queue->staged_row, queue->staged_settled, queue->staged_condemned);
+    queue->staged_taken.clear();
+  }
+  if (due_) core_.delays().expect(*due_);
   for (topic_slot* const topic : topics_) topic->readers.signal();
   if (!topics_.empty()) core_.readers_.signal();
   for (queue_slot* const queue : queues_) {
-    if (!queue->staged_entries.empty()) queue->waiting.signal();
+    if (!queue->staged_entries.empty() || queue->staged_release) queue->waiting.signal();
+    if (queue->staged_settled.messages > 0 && !queue->backfills.empty()) core_.backfills().look_soon(*queue);
+    if (queue->staged_row->left() == 0) queue->attended = queue->always_attended();
+    core_.attendant_.look_after(*queue);
   }
 }
 

@@ -3,8 +3,14 @@
 /// @file
 /// What intents write through.
 
+#include <algorithm>
 #include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
 #include <optional>
+#include <span>
+#include <tuple>
 #include <vector>
 
 #include "bus/counters.hpp"
@@ -34,9 +40,42 @@ class commit_scope {
   /// Appends finished rows to their partition; returns the offset of the first record.
   [[nodiscard]] result<std::uint64_t> append(topic_slot& topic, log::row_encoder& rows);
   /// Adds a reference to a queue; written with all others of the commit at its end.
-  void enqueue(queue_slot& queue, const queue::reference& where);
-  /// Settles entries, whose positions are sorted.
+  void enqueue(queue_slot& queue, const queue::reference& where, std::uint8_t priority);
+  /// Writes references to positions of a lane that have been kept free for them, from `at` on, counted from
+  /// the lane's beginning.
+  [[nodiscard]] result<void> fill(queue_slot& queue, std::size_t lane, std::uint64_t at,
+                                  std::span<const queue::reference> entries);
+  /// What has been kept back in a queue may be handed out once this is committed.
+  void release(queue_slot& queue);
+  /// The same to what a share group has in flight; returns the position.
+  std::uint64_t acquire(queue_slot& in_flight, const queue::reference& where);
+  /// Settles entries that were handed out or condemned, whose positions are sorted.
   [[nodiscard]] result<void> settle(queue_slot& queue, const std::vector<std::uint64_t>& positions);
+  /// What is ready, with what this commit has entered so far.
+  [[nodiscard]] queue::amount ready(const queue_slot& queue) const;
+  /// Settles the entry that would be handed out next; nothing where there is none.
+  [[nodiscard]] result<std::optional<queue::reference>> drop_head(queue_slot& queue);
+
+  /// A message that leaves a queue without having been wanted.
+  struct casualty {
+    queue_slot* queue;
+    queue::reference where;
+    dead_letter_reason why;
+  };
+  /// Those that have yet to become dead letters.
+  [[nodiscard]] std::deque<casualty>& casualties() noexcept { return casualties_; }
+  /// Notes where a message is to be found that this commit stores.
+  void remember(const queue::reference& where, const log::row_encoder& rows);
+  /// Nothing where it was not remembered.
+  [[nodiscard]] const log::row_encoder* remembered(const queue::reference& where) const;
+  /// Keeps something as long as the commit goes on.
+  template <class T>
+  std::shared_ptr<T> keep(std::shared_ptr<T> what) {
+    kept_.push_back(what);
+    return what;
+  }
+  /// Something will be due by then that this commit schedules.
+  void expect(std::int64_t due) noexcept { due_ = std::min(due_.value_or(due), due); }
   /// The queue's state as this commit will leave it; changing it writes it at the end.
   [[nodiscard]] queue::queue_row& row_of(queue_slot& queue);
   /// The store's own entry as this commit will leave it; changing it writes it at the end.
@@ -73,6 +112,7 @@ class commit_scope {
   };
 
   [[nodiscard]] result<void> write_staged();
+  [[nodiscard]] result<void> append_staged(queue_slot& queue, queue::queue_row& row);
   void forget() noexcept;  // everything staged
   void publish();          // after the commit: memory follows
 
@@ -86,6 +126,10 @@ class commit_scope {
   std::vector<added_row> added_rows_;
   std::vector<topic_slot*> topics_;
   std::vector<queue_slot*> queues_;
+  std::deque<casualty> casualties_;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>, const log::row_encoder*> remembered_;
+  std::vector<std::shared_ptr<void>> kept_;
+  std::optional<std::int64_t> due_;
   commit_counts counts_;
   bool broken_ = false;
   bool undone_ = false;  // broken, because that was wanted

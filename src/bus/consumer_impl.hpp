@@ -81,19 +81,14 @@ class consumer::impl {
     std::shared_ptr<topic_slot> topic;
     std::optional<std::uint64_t> position;   // none: the reset policy is `none` and nobody has sought
     std::optional<std::uint64_t> committed;  // as far as this member knows
-    std::optional<std::uint64_t> asked;      // what it has begun to commit last, perhaps not in vain
-    std::uint64_t begun = 0;                 // where it began to read
-    bool placed = false;                     // whether `position` has been found out
-    bool announced = false;                  // whether the host knows of it
+    std::uint64_t committed_by = 0;  // the commit of the group's that has stored it; older ones are no matter
+    std::uint64_t begun = 0;         // where it began to read
+    bool placed = false;             // whether `position` has been found out
+    bool announced = false;          // whether the host knows of it
     bool paused = false;
-
-    /// Whether its position is to be written to be sure that it is committed.
-    [[nodiscard]] bool advanced() const noexcept { return position != committed || position != asked; }
   };
   class submitted_offsets;
   class unattended_offsets;
-  /// What has become of offsets that were submitted, and nobody waits for.
-  struct unattended_commit;
   /// What a change of the group means for this member.
   struct change_effect {
     std::vector<topic_partition> revoked = {};    // not its own any more; sorted
@@ -111,6 +106,7 @@ class consumer::impl {
     bool member = false;
     bool overdue = false;  // somebody is
     std::uint64_t version = 0;
+    std::uint64_t offset_commits = 0;
     std::vector<topic_partition> owned;
     std::vector<topic_partition> owed;
     result<void> broken;
@@ -155,7 +151,7 @@ class consumer::impl {
   /// Tells the host what is gone, and forgets it.
   template <class Predicate>
   void lose_if(Predicate gone);
-  void take_up(const std::vector<topic_partition>& owned);
+  void take_up(const group_view& seen);
   /// Calls the host; what it forbids meanwhile is refused.
   template <class Function>
   void call_back(Function&& call);
@@ -180,12 +176,16 @@ class consumer::impl {
   // Commits
 
   class offset_part;
-  /// Which of all positions are written.
+  /// Which of all positions are looked at when they are committed.
   enum class positions { changed, all };
-  /// What is about to be committed.
-  [[nodiscard]] result<std::vector<offset_entry>> choose(const offset_choice& what,
-                                                         positions which = positions::changed);
-  void note_committed(const std::vector<offset_entry>& notes);
+  /// What is to be committed; null where there is nothing.
+  [[nodiscard]] result<std::shared_ptr<offsets_under_way>> choose(const offset_choice& what,
+                                                                  positions which = positions::changed);
+  /// Whether the position is, whatever becomes of the commits under way.
+  [[nodiscard]] bool is_committed(const owned_partition& p) const noexcept;
+  /// Takes note of the commits that have ended.
+  void note_commits();
+  void note_commit(const offsets_under_way& commit) noexcept;
   /// Commits positions when it is time to.
   void auto_commit();
 
@@ -209,8 +209,9 @@ class consumer::impl {
   std::shared_ptr<std::atomic<std::uint64_t>> held_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::uint64_t group_version_ = 0;  // of which everything has been done
   std::shared_ptr<change_under_way> change_;
+  std::vector<std::shared_ptr<offsets_under_way>> commits_;  // that were begun, and have not been noted
   clock::steady_time next_auto_commit_{};
-  std::shared_ptr<unattended_commit> unattended_;
+  std::shared_ptr<const offsets_under_way> unattended_;
   bool joined_ = false;
   bool fenced_ = false;
   bool calls_back_ = false;

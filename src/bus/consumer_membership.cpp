@@ -34,6 +34,10 @@ error no_topic(const std::string& operation, const std::string& name) {
   return {errc::unknown_topic, fmt::format("{}: there is no topic '{}'", operation, name)};
 }
 
+error is_share_group(const std::string& operation) {
+  return {errc::inequivalent, fmt::format("{}: it is a share group", operation)};
+}
+
 /// The topics that a pattern matches now, by id.
 result<std::vector<std::shared_ptr<topic_slot>>> matching_topics(const core& owner,
                                                                  const topic_pattern& pattern) {
@@ -186,8 +190,9 @@ result<std::shared_ptr<consumer::impl>> consumer::impl::join(std::shared_ptr<cor
   if (auto checked = check_name("join group", "group", group); !checked) return checked.error();
   if (auto checked = check_consumer_options(operation, options); !checked) return checked.error();
   for (;;) {
-    auto slot = declare_group(*owner, group);
+    auto slot = declare_group(*owner, group, group_kind::consumer);
     if (!slot) return slot.error();
+    if ((*slot)->in_flight) return is_share_group(operation);
     std::shared_ptr<impl> self{new impl{owner, std::move(*slot), what, options}};
     if (self->options_.member_id.empty()) {
       self->options_.member_id = fmt::format("member-{}", owner->next_member_number());
@@ -222,7 +227,7 @@ result<void> consumer::impl::enter_group() {
   if (auto done = group_change::make(*owner_, joining, change); !done) return done;
   joined_ = true;
   listen();
-  take_up(look_at_group().owned);
+  take_up(look_at_group());
   return place_acquired();
 }
 
@@ -248,12 +253,15 @@ result<std::shared_ptr<consumer::impl>> consumer::impl::assign(std::shared_ptr<c
     if (std::find(what.topics.begin(), what.topics.end(), slot) == what.topics.end())
       what.topics.push_back(std::move(slot));
   }
-  auto slot = declare_group(*owner, group);
+  auto slot = declare_group(*owner, group, group_kind::consumer);
   if (!slot) return slot.error();
+  if ((*slot)->in_flight) return is_share_group(operation);
   std::shared_ptr<impl> self{new impl{std::move(owner), std::move(*slot), std::move(what), options}};
   self->options_.member_id.clear();
   self->listen();
-  self->take_up(partitions);
+  group_view given;
+  given.owned = partitions;
+  self->take_up(given);
   if (auto placed = self->place_acquired(); !placed) return placed.error();
   return self;
 }
@@ -281,6 +289,7 @@ consumer::impl::group_view consumer::impl::look_at_group() {
   seen.unchanged = seen.version == group_version_ && !seen.overdue && state.broken();
   if (seen.unchanged) return seen;
   seen.member = identity().is_in(state);
+  seen.offset_commits = group_->offset_commits;
   seen.owned = state.owned_by(options_.member_id);
   seen.owed = state.owed_by(options_.member_id);
   seen.broken = state.broken();
@@ -324,7 +333,7 @@ result<bool> consumer::impl::follow_group(waiting may) {
           },
           {seen.owed, {}, std::nullopt}, std::move(offsets));
     } else {
-      take_up(seen.owned);
+      take_up(seen);
       group_version_ = seen.version;
       if (seen.broken) return true;
       return with_operation(operation("poll"), seen.broken.error());
@@ -408,26 +417,29 @@ result<void> consumer::impl::check_topics() {
     topics_.erase(gone);
     topic->readers.remove(waiter_);
     lose_if([&](const owned_partition& p) { return p.topic == topic; });
+    // What it owns of another one of that name was not taken up where this one's stood in its place.
+    group_version_ = 0;
     if (pattern_) continue;
     return error{errc::unknown_topic,
                  fmt::format("{}: topic '{}' has been deleted", operation("poll"), topic->state.name())};
   }
 }
 
-void consumer::impl::take_up(const std::vector<topic_partition>& owned) {
-  for (const auto& where : owned) {
+void consumer::impl::take_up(const group_view& seen) {
+  for (const auto& where : seen.owned) {
     const auto at =
         std::lower_bound(owned_.begin(), owned_.end(), where,
                          [](const owned_partition& a, const topic_partition& b) { return a.where < b; });
     if (at != owned_.end() && at->where == where) continue;
-    const auto topic = std::find_if(topics_.begin(), topics_.end(),
-                                    [&](const auto& t) { return t->state.name() == where.topic; });
+    // Not one that is deleted, and has been replaced by another of its name, which may have more partitions.
+    const auto topic = std::find_if(topics_.begin(), topics_.end(), [&](const auto& t) {
+      return !t->state.deleted() && t->state.name() == where.topic;
+    });
     if (topic == topics_.end()) continue;
-    // Of a topic of the same name that others know, in place of the one that was deleted.
-    if (where.partition.value() >= (*topic)->state.partitions()) continue;
     owned_partition fresh;
     fresh.where = where;
     fresh.topic = *topic;
+    fresh.committed_by = seen.offset_commits + 1;  // placing it finds what those before have stored
     owned_.insert(at, std::move(fresh));
   }
 }
@@ -509,7 +521,7 @@ void revocation::impl::commit_positions() {
   for (const auto& p : member.owned_) {
     if (!p.position || !std::binary_search(partitions.begin(), partitions.end(), p.where)) continue;
     std::erase_if(offsets, [&](const offset_entry& e) { return e.where == p.where; });
-    if (p.advanced()) offsets.push_back({p.where, p.topic->state.id(), *p.position});
+    if (!member.is_committed(p)) offsets.push_back({p.where, p.topic->state.id(), *p.position, {}, true});
   }
 }
 

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "bus/consumer_impl.hpp"
+#include "bus/group_tools.hpp"
 #include "group/offset_table.hpp"
 #include "log/log_reader.hpp"
 
@@ -45,7 +46,7 @@ result<void> consumer::impl::place(owned_partition& p, const core::access& acces
   auto found = group::read_offset(*txn, access.main().tables(), group_->id, p.topic->state.id(),
                                   p.where.partition.value());
   if (!found) return found.error();
-  if (*found) p.committed = p.asked = p.position = (*found)->next;
+  if (*found) p.committed = p.position = (*found)->next;
   if (!p.position || *p.position > p.topic->state.end(p.where.partition.value())) {
     auto start = reset_position(p, access);
     if (!start) return start.error();
@@ -58,24 +59,13 @@ result<void> consumer::impl::place(owned_partition& p, const core::access& acces
 
 result<std::optional<std::uint64_t>> consumer::impl::reset_position(const owned_partition& p,
                                                                     const core::access& access) const {
-  const log::log_state& log = p.topic->state;
-  const std::uint32_t partition = p.where.partition.value();
-  switch (options_.reset) {
-    case offset_reset::earliest:
-      return std::optional{log.begin(partition)};
-    case offset_reset::latest:
-      return std::optional{log.end(partition)};
-    case offset_reset::none:
-      break;
-    case offset_reset::by_duration: {
-      const auto back = std::chrono::duration_cast<std::chrono::microseconds>(options_.reset_duration);
-      log::log_reader reader{access.main()};
-      auto found = reader.find_time(log, partition, owner_->bus_time() - back.count());
-      if (!found) return found.error();
-      return std::optional{*found};
-    }
-  }
-  return std::optional<std::uint64_t>{};
+  const auto target = target_of(options_.reset, options_.reset_duration);
+  if (!target) return std::optional<std::uint64_t>{};
+  log::log_reader reader{access.main()};
+  auto found =
+      offset_of_target(p.topic->state, p.where.partition.value(), *target, owner_->bus_time(), reader);
+  if (!found) return found.error();
+  return std::optional{*found};
 }
 
 result<void> consumer::impl::check_overtaken(owned_partition& p, const core::access& access) const {

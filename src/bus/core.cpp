@@ -79,11 +79,11 @@ result<void> core::may_wait(std::string_view operation) const {
 }
 
 result<void> core::check_open(std::string_view operation) const {
-  if (auto allowed = may_wait(operation); !allowed) return allowed;
   if (fork_guard_.forked()) {
     return error{errc::forked,
                  fmt::format("{}: the bus of '{}' belongs to the parent process", operation, store_name_)};
   }
+  if (auto allowed = may_wait(operation); !allowed) return allowed;
   if (closed_)
     return error{errc::closed, fmt::format("{}: the bus of '{}' is closed", operation, store_name_)};
   return {};
@@ -137,6 +137,20 @@ void core::add(const std::shared_ptr<collector>& who) {
   const std::lock_guard guard{collectors_mutex_};
   std::erase_if(collectors_, [](const auto& known) { return known.expired(); });
   collectors_.push_back(who);
+}
+
+void core::leave(std::shared_ptr<collector> who) {
+  const std::lock_guard guard{collectors_mutex_};
+  left_.push_back(std::move(who));
+}
+
+void core::hand_over_left() {
+  std::vector<std::shared_ptr<collector>> left;
+  {
+    const std::lock_guard guard{collectors_mutex_};
+    left.swap(left_);
+  }
+  for (const auto& c : left) c->hand_over();
 }
 
 std::vector<std::shared_ptr<collector>> core::collectors() {
@@ -349,6 +363,10 @@ result<void> core::sync() {
 result<bus_stats> core::stats() const {
   auto entered = enter("stats");
   if (!entered) return entered.error();
+  auto txn = storage::read_transaction::begin(entered->main().env());
+  if (!txn) return txn.error();
+  auto delayed = txn->count(entered->main().tables().schedule);
+  if (!delayed) return delayed.error();
   bus_stats s;
   s.journal_bytes = journal_bytes();
   for (const auto& segment : segments_.all()) {
@@ -365,8 +383,12 @@ result<bus_stats> core::stats() const {
   s.consumers.records = counted_.reads.records.value();
   s.consumers.bytes = counted_.reads.bytes.value();
   s.consumers.offsets_committed = made.offsets.value();
-  s.queues = {made.routed.value(), made.unroutable.value(), counted_.queues.delivered.value(),
-              made.settled.value(), counted_.queues.requeued.value()};
+  s.queues = {made.routed.value(),  made.unroutable.value(),          counted_.queues.delivered.value(),
+              made.settled.value(), counted_.queues.requeued.value(), *delayed};
+  const auto& shares = counted_.shares;
+  s.shares = {shares.acquired.value(),  shares.accepted.value(), shares.rejected.value(),
+              shares.released.value(),  shares.renewed.value(),  shares.expired.value(),
+              shares.exhausted.value(), shares.removed.value()};
   const auto& others = counted_.others;
   s.transactions = {made.transactions.value(), others.conflicts.value(), made.undone.value()};
   s.upkeep = {others.upkeep_runs.value(),    others.upkeep_failures.value(),   made.records_sealed.value(),

@@ -15,15 +15,20 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/attendant.hpp"
+#include "bus/backfill.hpp"
+#include "bus/binding_set.hpp"
 #include "bus/checkpointer.hpp"
 #include "bus/collector.hpp"
 #include "bus/commit_scope.hpp"
 #include "bus/counters.hpp"
 #include "bus/courier.hpp"
+#include "bus/delayed_routing.hpp"
 #include "bus/executor_threads.hpp"
 #include "bus/group_commit.hpp"
 #include "bus/maintenance.hpp"
 #include "bus/reader_watch.hpp"
+#include "bus/router.hpp"
 #include "bus/segment_set.hpp"
 #include "bus/slots.hpp"
 #include "bus/wake_list.hpp"
@@ -103,6 +108,10 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
 
   /// Has somebody told when the bus closes; he need not be there any more then.
   void add(const std::shared_ptr<collector>& who);
+  /// Keeps one that is left in the middle of a commit, and cannot hand over there.
+  void leave(std::shared_ptr<collector> who);
+  /// Has those hand over, once the commit is over.
+  void hand_over_left();
   /// What becomes of what was submitted and has not been begun.
   enum class leftovers { commit, abort };
   result<void> close(leftovers what);
@@ -124,6 +133,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] std::vector<std::shared_ptr<table_slot>> all_tables() const;
   [[nodiscard]] std::vector<std::shared_ptr<queue_slot>> all_queues() const;
   [[nodiscard]] std::vector<std::shared_ptr<topic_slot>> all_topics() const;
+  /// How many bindings lead from an exchange.
+  [[nodiscard]] std::uint64_t bindings_from(std::uint32_t exchange) const;
   /// Differs whenever topics or exchanges have been added or removed.
   [[nodiscard]] std::uint64_t topics_version() const noexcept {
     return topics_version_.load(std::memory_order_acquire);
@@ -138,7 +149,17 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] storage::codec codec_of(std::uint32_t log) const;
   // For intents, in `execute`:
   [[nodiscard]] queue_slot* queue_of_binding(std::uint32_t id) const;
-  [[nodiscard]] const std::vector<storage::binding_entry>& bindings() const noexcept { return bindings_; }
+  [[nodiscard]] topic_slot* exchange_of_binding(std::uint32_t id) const;
+  [[nodiscard]] queue_slot* queue_named(std::string_view name) const;
+  [[nodiscard]] topic_slot* exchange_named(std::string_view name) const;
+  [[nodiscard]] const binding_set& bindings() const noexcept { return bindings_; }
+  [[nodiscard]] const policy_set& policies() const noexcept { return policies_; }
+  [[nodiscard]] router& routes() noexcept { return router_; }
+  [[nodiscard]] attendant& attends() noexcept { return attendant_; }
+  [[nodiscard]] delayed_routing& delays() noexcept { return delayed_routing_; }
+  [[nodiscard]] backfiller& backfills() noexcept { return backfiller_; }
+  /// What of a log is still to be entered into queues.
+  [[nodiscard]] std::vector<storage::backfill_entry::log> backfills_from(std::uint32_t log) const;
   /// The sequence that the next committed row gets.
   [[nodiscard]] std::uint64_t next_sequence() const noexcept {
     return next_sequence_.load(std::memory_order_acquire);
@@ -187,12 +208,22 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<std::uint32_t> take_id(commit_scope& scope);
   // For intents that change the catalogue, in `applied`.
   void add(const storage::log_entry& entry);
-  void add(const storage::group_entry& entry);
+  /// A share group comes with the queue of what it has in flight.
+  void add(const storage::group_entry& entry, const storage::queue_entry* in_flight);
   void add(const storage::queue_entry& entry);
   void add(const storage::binding_entry& entry);
   void add(const storage::table_entry& entry);
+  /// A policy, in place of the one of the same id; like the next, returns the queues for which other rules
+  /// hold now.
+  std::vector<std::shared_ptr<queue_slot>> put(const storage::policy_entry& entry);
+  std::vector<std::shared_ptr<queue_slot>> remove_policy(std::uint32_t id);
+  /// A backfill of a queue, in place of the one of the same id, or behind all that it has.
+  void put(queue_slot& queue, const storage::backfill_entry& entry);
+  void remove_first_backfill(queue_slot& queue);
   void remove_queue(std::uint32_t id);
   void remove_topic(std::uint32_t id);
+  /// Takes an exchange's name away; its log stays.
+  void orphan_exchange(std::uint32_t id);
   void remove_table(const std::string& name);
   void remove_group(const std::string& name);
   void remove_binding(std::uint32_t id);
@@ -228,6 +259,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   /// `first` says whether it was this call that did it.
   result<void> give_up(leftovers what, bool& first);
   void end_threads() noexcept;
+  /// After a topic has lost its name.
+  void tell_gone(topic_slot& topic);
   [[nodiscard]] std::vector<std::shared_ptr<collector>> collectors();
   [[nodiscard]] bool room_is_short() const noexcept;
   [[nodiscard]] result<void> wait_for_room();
@@ -236,9 +269,11 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] result<void> begin_epoch();
   [[nodiscard]] result<void> load_logs(const storage::catalog& found);
   [[nodiscard]] result<void> clear_earlier_owner(const storage::catalog& found);
+  [[nodiscard]] result<void> erase_left_rows();
   void attempt(std::span<intent* const> group);
   void note_dropped(const std::vector<std::uint32_t>& ids);
   [[nodiscard]] std::int64_t bus_time(clock::steady_time now) const;
+  std::vector<std::shared_ptr<queue_slot>> apply_policies();
   void count(const commit_scope& scope, std::span<intent* const> executed, clock::steady_time begun) noexcept;
   [[nodiscard]] consumer_stats group_stats() const;
   void tell_closed() const;
@@ -264,6 +299,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   executor_threads calls_;
   std::mutex collectors_mutex_;
   std::vector<std::weak_ptr<collector>> collectors_;
+  std::vector<std::shared_ptr<collector>> left_;  // in the middle of a commit; guarded by the same
 
   mutable std::shared_mutex names_;  // guards the maps below; changed by the committing thread alone
   std::map<std::string, std::shared_ptr<topic_slot>, std::less<>> topics_;
@@ -272,13 +308,18 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   std::map<std::string, std::shared_ptr<table_slot>, std::less<>> tables_;
   std::map<std::uint32_t, std::shared_ptr<topic_slot>> topics_by_id_;
   std::map<std::uint32_t, std::shared_ptr<queue_slot>> queues_by_id_;
-  std::vector<storage::binding_entry> bindings_;
+  policy_set policies_;
+  binding_set bindings_;
   consumer_stats deleted_groups_;  // what was counted of them; guarded by `names_`
   std::atomic<std::uint64_t> topics_version_{0};
   wake_list readers_;
   wake_list topic_watchers_;
 
   counters counted_;
+  router router_{*this};
+  attendant attendant_{*this};
+  delayed_routing delayed_routing_{*this};
+  backfiller backfiller_{*this};
   segment_set segments_;
   std::atomic<std::uint64_t> next_sequence_{1};
   std::atomic<std::uint64_t> first_row_{1};

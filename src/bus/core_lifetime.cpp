@@ -9,6 +9,7 @@
 #include "bus/control_socket.hpp"
 #include "bus/core.hpp"
 #include "bus/queue_consumer_state.hpp"
+#include "bus/removal.hpp"
 #include "bus/simple_intent.hpp"
 #include "bus/with_operation.hpp"
 #include "log/journal_index.hpp"
@@ -44,19 +45,34 @@ result<void> core::load() {
   wall_at_open_ = time().wall().time_since_epoch().count();
   steady_at_open_ = time().steady();
 
-  for (const auto& entry : found.groups) add(entry);
-  for (const auto& entry : found.tables) add(entry);
-  for (const auto& entry : found.queues) {
-    if (!entry.exclusive) add(entry);
+  for (const auto& entry : found.groups) {
+    const auto in_flight = std::find_if(found.queues.begin(), found.queues.end(),
+                                        [&](const auto& q) { return q.share_group == entry.id; });
+    add(entry, in_flight == found.queues.end() ? nullptr : &*in_flight);
   }
-  for (const auto& entry : found.bindings) {
-    if (queues_by_id_.contains(entry.queue)) add(entry);
+  for (const auto& entry : found.tables) add(entry);
+  for (const auto& entry : found.policies) policies_.put(entry);
+  apply_policies();
+  for (const auto& entry : found.queues) {
+    if (entry.share_group == 0) add(entry);
+  }
+  for (const auto& entry : found.bindings) add(entry);
+  for (const auto& entry : found.backfills) {
+    if (queue_slot* const queue = queue_of_binding(entry.queue)) put(*queue, entry);
   }
   {
     auto txn = storage::read_transaction::begin(store_->main.env());
     if (!txn) return txn.error();
     for (const auto& [id, queue] : queues_by_id_) {
-      if (auto loaded = queue->state.load(*txn, store_->main.tables()); !loaded) return loaded;
+      auto bars = queue->backfills.empty() ? std::vector<std::uint64_t>{} : bars_of(queue->backfills.front());
+      auto loaded = queue->state.load(*txn, store_->main.tables(), std::move(bars));
+      if (!loaded) return loaded;
+      if (queue->rules().redelivery) {
+        auto waiting = queue->state.load_waiting(*txn, store_->main.tables(), bus_time());
+        // What is damaged, a consumer is told when he comes to it.
+        if (!waiting && waiting.error() != errc::damaged) return waiting;
+      }
+      if (!queue->of_share_group && queue->state.ready().messages > 0) queue->attended = true;
     }
   }
   if (auto begun = begin_epoch(); !begun) return begun;
@@ -68,6 +84,13 @@ result<void> core::load() {
   }
   next_segment_ = store_entry_.next_segment;
   if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
+  for (const auto& queue : all_queues()) {
+    attendant_.look_after(*queue);
+    attendant_.note_use(*queue);
+    if (queue->rules().expires) attendant_.look_soon(queue);
+    backfiller_.look_soon(*queue);
+  }
+  if (auto looked = delayed_routing_.start(); !looked) return looked;
   const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
                                 [](const auto& log) { return log.policy.retention_milliseconds > 0; });
   if (ages) maintenance_.watch();
@@ -167,60 +190,63 @@ result<void> core::load_logs(const storage::catalog& found) {
   return {};
 }
 
-/// Anonymous queues and group members belong to a process; what an earlier one left is removed.
+/// Exclusive queues and group members belong to a process; what an earlier one left is removed.
 result<void> core::clear_earlier_owner(const storage::catalog& found) {
-  std::vector<std::uint32_t> orphans;
-  std::vector<std::uint32_t> orphaned_tables;
+  removal going{*this};
+  for (const auto& q : found.queues) {
+    if (q.exclusive || (q.traits.transient && q.share_group == 0)) going.queue(q.id);
+  }
+  for (const auto& log : found.logs) {
+    if (log.traits.transient && !log.orphan) going.exchange(log.id);
+  }
+  const bool had_members =
+      std::any_of(found.groups.begin(), found.groups.end(), [](const auto& g) { return !g.members.empty(); });
+  if (had_members || !going.empty()) {
+    simple_intent clearing{[&](commit_scope& scope) -> result<void> {
+                             for (auto g : found.groups) {
+                               if (g.members.empty()) continue;
+                               g.members.clear();
+                               auto stored = scope.written(storage::put(scope.txn(), scope.tables(), g));
+                               if (!stored) return stored;
+                             }
+                             for (const auto& b : found.backfills) {
+                               if (!going.has_queue(b.queue)) continue;
+                               auto erased =
+                                   scope.written(storage::erase_backfill(scope.txn(), scope.tables(), b.id));
+                               if (!erased) return erased;
+                             }
+                             return going.erase(scope);
+                           },
+                           [&](commit_scope& scope) { going.apply(scope.owner()); }};
+    if (auto done = commits_.run(clearing); !done) return done;
+  }
+  return erase_left_rows();
+}
+
+/// Erases rows of queues and tables that are no more.
+result<void> core::erase_left_rows() {
+  std::vector<std::uint32_t> queues;
+  std::vector<std::uint32_t> tables;
   {
     auto txn = storage::read_transaction::begin(store_->main.env());
     if (!txn) return txn.error();
     auto stored = queue::stored_queues(*txn, store_->main.tables());
     if (!stored) return stored.error();
     for (const std::uint32_t id : *stored) {
-      if (!queues_by_id_.contains(id)) orphans.push_back(id);
+      if (!queues_by_id_.contains(id)) queues.push_back(id);
     }
-    auto tables = storage::stored_host_tables(*txn, store_->main.tables());
-    if (!tables) return tables.error();
-    for (const std::uint32_t id : *tables) {
+    auto stored_tables = storage::stored_host_tables(*txn, store_->main.tables());
+    if (!stored_tables) return stored_tables.error();
+    for (const std::uint32_t id : *stored_tables) {
       const bool known = std::any_of(tables_.begin(), tables_.end(),
                                      [id](const auto& table) { return table.second->id == id; });
-      if (!known) orphaned_tables.push_back(id);
+      if (!known) tables.push_back(id);
     }
   }
-  const bool stale_entries =
-      std::any_of(found.queues.begin(), found.queues.end(), [](const auto& q) { return q.exclusive; }) ||
-      std::any_of(found.groups.begin(), found.groups.end(),
-                  [](const auto& g) { return !g.members.empty(); }) ||
-      std::any_of(found.bindings.begin(), found.bindings.end(),
-                  [this](const auto& b) { return !queues_by_id_.contains(b.queue); });
-  if (stale_entries) {
-    simple_intent clearing{
-        [&](commit_scope& scope) -> result<void> {
-          for (const auto& q : found.queues) {
-            if (!q.exclusive) continue;
-            auto erased = scope.written(storage::erase_queue(scope.txn(), scope.tables(), q.id));
-            if (!erased) return erased;
-          }
-          for (const auto& b : found.bindings) {
-            if (queues_by_id_.contains(b.queue)) continue;
-            auto erased = scope.written(storage::erase_binding(scope.txn(), scope.tables(), b.id));
-            if (!erased) return erased;
-          }
-          for (auto g : found.groups) {
-            if (g.members.empty()) continue;
-            g.members.clear();
-            auto stored = scope.written(storage::put(scope.txn(), scope.tables(), g));
-            if (!stored) return stored;
-          }
-          return {};
-        },
-        nothing_to_apply};
-    if (auto done = commits_.run(clearing); !done) return done;
-  }
-  for (const std::uint32_t id : orphans) {
+  for (const std::uint32_t id : queues) {
     if (auto erased = erase_queue_rows(id); !erased) return erased;
   }
-  for (const std::uint32_t id : orphaned_tables) {
+  for (const std::uint32_t id : tables) {
     if (auto erased = erase_table_rows(id); !erased) return erased;
   }
   return {};
@@ -275,7 +301,8 @@ result<void> core::note_deliveries() {
       for (const auto& consumer : queue->consumers) consumer->give_back();
     }
     const auto redelivered = queue->state.redelivered_positions();
-    if (redelivered.empty() && queue->state.row().exposed == queue->state.exposed_at_open()) continue;
+    auto row = queue->state.row();
+    if (!queue->state.take_exposed_back(row) && redelivered.empty()) continue;
     for (std::size_t done = 0; done <= redelivered.size(); done += rows_in_commit) {
       const std::size_t n = std::min(rows_in_commit, redelivered.size() - done);
       const bool last = done + n == redelivered.size();
@@ -284,7 +311,7 @@ result<void> core::note_deliveries() {
             auto marked = scope.written(queue::mark_delivered(scope.txn(), scope.tables(), queue->state.id(),
                                                               std::span{redelivered}.subspan(done, n)));
             if (!marked) return marked;
-            if (last) scope.row_of(*queue).exposed = queue->state.exposed_at_open();
+            if (last) queue->state.take_exposed_back(scope.row_of(*queue));
             return {};
           },
           nothing_to_apply};
@@ -356,9 +383,9 @@ result<void> core::give_up(leftovers what, bool& first) {
   result<void> noted{};
   if (!failed_) {
     noted = note_deliveries();
-    std::vector<std::uint32_t> anonymous;
+    std::vector<std::uint32_t> exclusive;
     for (const auto& queue : all_queues()) {
-      if (queue->state.exclusive()) anonymous.push_back(queue->state.id());
+      if (queue->state.exclusive()) exclusive.push_back(queue->state.id());
     }
     storage::catalog stale;
     {
@@ -371,7 +398,7 @@ result<void> core::give_up(leftovers what, bool& first) {
         noted = all.error();
       }
     }
-    for (const std::uint32_t id : anonymous) remove_queue(id);
+    for (const std::uint32_t id : exclusive) remove_queue(id);
     if (auto cleared = clear_earlier_owner(stale); noted && !cleared) noted = cleared;
     if (auto saved = save_index(); noted && !saved) noted = saved;
   }

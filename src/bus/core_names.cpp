@@ -73,10 +73,31 @@ std::vector<std::shared_ptr<topic_slot>> core::all_topics() const {
   return all;
 }
 
+std::uint64_t core::bindings_from(std::uint32_t exchange) const {
+  const std::shared_lock guard{names_};
+  return bindings_.count_from(exchange);
+}
+
 queue_slot* core::queue_of_binding(std::uint32_t id) const {
   // Read without the lock: only the committing thread, which this is, changes the map.
   const auto found = queues_by_id_.find(id);
   return found == queues_by_id_.end() ? nullptr : found->second.get();
+}
+
+topic_slot* core::exchange_of_binding(std::uint32_t id) const {
+  const auto found = topics_by_id_.find(id);
+  if (found == topics_by_id_.end() || !found->second->bindings || found->second->orphan) return nullptr;
+  return found->second.get();
+}
+
+queue_slot* core::queue_named(std::string_view name) const {
+  const auto found = queues_.find(name);
+  return found == queues_.end() ? nullptr : found->second.get();
+}
+
+topic_slot* core::exchange_named(std::string_view name) const {
+  const auto found = topics_.find(name);
+  return found == topics_.end() || !found->second->bindings ? nullptr : found->second.get();
 }
 
 result<std::uint32_t> core::take_id(commit_scope& scope) {
@@ -89,40 +110,106 @@ void core::add(const storage::log_entry& entry) {
   {
     const std::lock_guard guard{names_};
     auto slot = std::make_shared<topic_slot>(entry);
+    if (slot->bindings) slot->set_rules(policies_.rules_for_exchange(entry.name, entry.traits.alternate));
     // None of the rows before are its own: a pass over all logs finds them where the others have them.
     slot->state.drop_rows_through(sealed());
-    topics_.emplace(entry.name, slot);
+    if (!entry.orphan) topics_.emplace(entry.name, slot);
     topics_by_id_.emplace(entry.id, std::move(slot));
     ++topics_version_;
   }
   topic_watchers_.signal();
 }
 
-void core::add(const storage::group_entry& entry) {
-  const std::lock_guard guard{names_};
+void core::add(const storage::group_entry& entry, const storage::queue_entry* in_flight) {
   auto slot = std::make_shared<group_slot>(entry.id, entry.name);
   slot->state.set_generation(entry.generation);
+  const std::lock_guard guard{names_};
+  if (in_flight) {
+    slot->in_flight = std::make_shared<queue_slot>(*in_flight);
+    // Not found by its name: what a queue permits, it does not.
+    queues_by_id_.emplace(in_flight->id, slot->in_flight);
+  }
   groups_.emplace(entry.name, std::move(slot));
 }
 
 void core::add(const storage::queue_entry& entry) {
   const std::lock_guard guard{names_};
   auto slot = std::make_shared<queue_slot>(entry);
+  slot->set_rules(policies_.rules_for_queue(entry.name, entry.traits));
   queues_.emplace(entry.name, slot);
   queues_by_id_.emplace(entry.id, std::move(slot));
 }
 
 void core::add(const storage::binding_entry& entry) {
   const std::lock_guard guard{names_};
-  const auto exchange = topics_by_id_.find(entry.exchange);
-  if (exchange == topics_by_id_.end() || !exchange->second->bindings) return;
-  exchange->second->bindings->add(entry.key, entry.queue);
-  bindings_.push_back(entry);
+  topic_slot* const exchange = exchange_of_binding(entry.exchange);
+  if (exchange == nullptr) return;
+  exchange->bindings->add(entry.key, entry.arguments, entry.destination);
+  bindings_.add(entry);
+}
+
+void core::put(queue_slot& queue, const storage::backfill_entry& entry) {
+  const std::lock_guard guard{names_};
+  auto& all = queue.backfills;
+  const auto known =
+      std::find_if(all.begin(), all.end(), [&entry](const auto& b) { return b.id == entry.id; });
+  if (known == all.end()) {
+    all.push_back(entry);
+  } else {
+    *known = entry;
+  }
+  queue.note_backfills();
+}
+
+void core::remove_first_backfill(queue_slot& queue) {
+  const std::lock_guard guard{names_};
+  queue.backfills.erase(queue.backfills.begin());
+  queue.note_backfills();
+}
+
+std::vector<storage::backfill_entry::log> core::backfills_from(std::uint32_t log) const {
+  const std::shared_lock guard{names_};
+  std::vector<storage::backfill_entry::log> all;
+  for (const auto& [id, queue] : queues_by_id_) {
+    for (const auto& backfill : queue->backfills) {
+      for (const auto& of : backfill.logs) {
+        if (of.id == log) all.push_back(of);
+      }
+    }
+  }
+  return all;
 }
 
 void core::add(const storage::table_entry& entry) {
   const std::lock_guard guard{names_};
   tables_.emplace(entry.name, std::make_shared<table_slot>(entry));
+}
+
+std::vector<std::shared_ptr<queue_slot>> core::put(const storage::policy_entry& entry) {
+  policies_.put(entry);
+  return apply_policies();
+}
+
+std::vector<std::shared_ptr<queue_slot>> core::remove_policy(std::uint32_t id) {
+  policies_.erase(id);
+  return apply_policies();
+}
+
+std::vector<std::shared_ptr<queue_slot>> core::apply_policies() {
+  for (const auto& topic : all_topics()) {
+    if (!topic->bindings) continue;
+    auto rules = policies_.rules_for_exchange(topic->state.name(), topic->entry.traits.alternate);
+    if (rules != topic->rules()) topic->set_rules(std::move(rules));
+  }
+  std::vector<std::shared_ptr<queue_slot>> changed;
+  for (auto& queue : all_queues()) {
+    if (queue->of_share_group) continue;
+    auto rules = policies_.rules_for_queue(queue->state.name(), queue->declared);
+    if (rules == queue->rules()) continue;
+    queue->set_rules(std::move(rules));
+    changed.push_back(std::move(queue));
+  }
+  return changed;
 }
 
 void core::remove_table(const std::string& name) {
@@ -186,11 +273,33 @@ void core::remove_topic(std::uint32_t id) {
     if (found == topics_by_id_.end()) return;
     topic = std::move(found->second);
     topics_by_id_.erase(found);
-    topics_.erase(topic->state.name());
+    if (!topic->orphan) topics_.erase(topic->state.name());
     // Before anybody sees that it is deleted: whoever does then finds it gone.
     ++topics_version_;
   }
   topic->state.set_deleted();
+  tell_gone(*topic);
+  ask_for_sweep();
+  if (logger() != nullptr)
+    logger()->debug("levada: topic '{}' of '{}' deleted", topic->state.name(), store_name_);
+}
+
+void core::orphan_exchange(std::uint32_t id) {
+  std::shared_ptr<topic_slot> exchange;
+  {
+    const std::lock_guard guard{names_};
+    exchange = topics_by_id_.at(id);
+    topics_.erase(exchange->state.name());
+    exchange->orphan = exchange->entry.orphan = true;
+    ++topics_version_;
+  }
+  tell_gone(*exchange);
+  maintenance_.wake();
+  if (logger() != nullptr)
+    logger()->debug("levada: exchange '{}' of '{}' deleted", exchange->state.name(), store_name_);
+}
+
+void core::tell_gone(topic_slot& topic) {
   std::vector<std::shared_ptr<group_slot>> groups;
   {
     const std::shared_lock guard{names_};
@@ -200,15 +309,12 @@ void core::remove_topic(std::uint32_t id) {
   for (const auto& group : groups) {
     {
       const std::lock_guard guard{group->mutex};
-      group->state.forget_topic(topic->state.name(), time().steady());
+      group->state.forget_topic(topic.state.name(), time().steady());
     }
     group->members.signal();
   }
-  topic->readers.signal();
+  topic.readers.signal();
   readers_.signal();
-  ask_for_sweep();
-  if (logger() != nullptr)
-    logger()->debug("levada: topic '{}' of '{}' deleted", topic->state.name(), store_name_);
 }
 
 void core::remove_group(const std::string& name) {
@@ -225,11 +331,13 @@ void core::remove_group(const std::string& name) {
 
 void core::remove_binding(std::uint32_t id) {
   const std::lock_guard guard{names_};
-  const auto found =
-      std::find_if(bindings_.begin(), bindings_.end(), [id](const auto& b) { return b.id == id; });
-  if (found == bindings_.end()) return;
-  topics_by_id_.at(found->exchange)->bindings->remove(found->key, found->queue);
-  bindings_.erase(found);
+  const auto gone = bindings_.remove(id);
+  if (!gone) return;
+  const auto exchange = topics_by_id_.find(gone->exchange);
+  if (exchange == topics_by_id_.end()) return;
+  // Where arguments say nothing, another binding may be alike.
+  if (exchange->second->type() != exchange_type::headers && bindings_.has_key(*gone)) return;
+  exchange->second->bindings->remove(gone->key, gone->arguments, gone->destination);
 }
 
 void core::remove_queue(std::uint32_t id) {
@@ -240,13 +348,7 @@ void core::remove_queue(std::uint32_t id) {
     if (found == queues_by_id_.end()) return;
     queue = std::move(found->second);
     queues_by_id_.erase(found);
-    queues_.erase(queue->state.name());
-    for (const auto& [topic_id, topic] : topics_by_id_) {
-      if (topic->bindings) topic->bindings->remove_all(id);
-    }
-    bindings_.erase(
-        std::remove_if(bindings_.begin(), bindings_.end(), [id](const auto& b) { return b.queue == id; }),
-        bindings_.end());
+    if (!queue->of_share_group) queues_.erase(queue->state.name());
   }
   queue->state.deleted = true;
   queue->waiting.signal();

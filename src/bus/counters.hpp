@@ -76,6 +76,17 @@ struct counters {
     counter delivered;
     counter requeued;
   };
+  /// By members of share groups, and the thread that commits for them.
+  struct alignas(apart) shared {
+    counter acquired;
+    counter accepted;
+    counter rejected;
+    counter released;
+    counter renewed;
+    counter expired;
+    counter exhausted;
+    counter removed;
+  };
   /// By whoever it is that does this, or has it refused.
   struct alignas(apart) seldom {
     counter conflicts;
@@ -89,6 +100,7 @@ struct counters {
   committed commits;
   read reads;
   queued queues;
+  shared shares;
   seldom others;
 };
 

@@ -103,6 +103,18 @@ const char* sentence(errc e) noexcept {
       return "no queue takes the message";
     case errc::timed_out:
       return "what was waited for did not come in time";
+    case errc::access_refused:
+      return "this is not for clients";
+    case errc::in_use:
+      return "it is in use";
+    case errc::not_empty:
+      return "the queue is not empty";
+    case errc::consumer_timed_out:
+      return "the consumer has left a delivery unsettled for too long";
+    case errc::queue_full:
+      return "the queue is full";
+    case errc::unknown_policy:
+      return "there is no such policy";
     case errc::conflict:
       return "what the transaction has read has changed";
     case errc::transaction_expired:

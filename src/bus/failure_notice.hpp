@@ -6,24 +6,27 @@
 #include <atomic>
 #include <string_view>
 
-#include <spdlog/logger.h>
-
 #include <levada/error.hpp>
 
+namespace spdlog {
+class logger;
+}
+
 namespace levada {
+
+/// Whether what has failed so may go better later: what the disk did not take, or the system had not.
+[[nodiscard]] constexpr bool may_pass(errc code) noexcept {
+  return code == errc::disk_full || code == errc::store_full || code == errc::io_error ||
+         code == errc::out_of_resources;
+}
 
 /// Of one thing that is tried again after it has failed. Safe to share.
 class failure_notice {
  public:
   /// Warns where it went well before, or failed otherwise. `to` may be null.
-  void failed(spdlog::logger* to, const error& why) {
-    if (last_.exchange(why.code()) != why.code() && to != nullptr) to->warn("levada: {}", why.message());
-  }
-  /// Tells that `what` goes on, where it had failed.
-  void succeeded(spdlog::logger* to, std::string_view what, std::string_view store) {
-    if (last_.exchange(errc{}) != errc{} && to != nullptr)
-      to->info("levada: {} of '{}' goes on again", what, store);
-  }
+  void failed(spdlog::logger* to, const error& why);
+  /// Tells that `what`, with the `name` behind it, goes on, where it had failed.
+  void succeeded(spdlog::logger* to, std::string_view what, std::string_view name);
 
  private:
   std::atomic<errc> last_{errc{}};

@@ -1,15 +1,26 @@
 #include "bus/group_commit.hpp"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace levada {
 
 void group_commit::wait_for_others(std::unique_lock<std::mutex>& lock) {
+  if (queue_.front()->alone() || queue_.size() >= expected_) return;
   const auto wait =
       std::min<std::chrono::steady_clock::duration>(last_commit_ / commit_to_wait_ratio, wait_max);
-  if (wait < wait_min || queue_.front()->alone()) return;
-  all_there_.wait_for(lock, wait, [&] { return queue_.size() >= expected_; });
+  if (wait >= wait_min) {
+    all_there_.wait_for(lock, wait, [&] { return queue_.size() >= expected_; });
+  } else if (last_commit_ >= yield_worth) {
+    // Sleeping would take longer: whom the last commit has released gets the processor instead.
+    const auto until = std::chrono::steady_clock::now() + last_commit_ / commit_to_yield_ratio;
+    do {
+      lock.unlock();
+      std::this_thread::yield();
+      lock.lock();
+    } while (queue_.size() < expected_ && std::chrono::steady_clock::now() < until);
+  }
 }
 
 std::vector<intent*> group_commit::collect() {

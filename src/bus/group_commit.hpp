@@ -133,6 +133,9 @@ class group_commit {
   static constexpr int commit_to_wait_ratio = 8;
   static constexpr std::chrono::microseconds wait_min{50};
   static constexpr std::chrono::microseconds wait_max{1000};
+  /// Then it yields at most so long, where the commit takes long enough to have flushed.
+  static constexpr int commit_to_yield_ratio = 4;
+  static constexpr std::chrono::microseconds yield_worth{50};
 
   void push(intent& i);
   void wait_for_others(std::unique_lock<std::mutex>& lock);

@@ -5,7 +5,9 @@
 #include <tuple>
 #include <utility>
 
-#include "bus/policies.hpp"
+#include "bus/declared_options.hpp"
+#include "bus/log_policies.hpp"
+#include "bus/policy_set.hpp"
 #include "group/offset_table.hpp"
 #include "log/record_codec.hpp"
 #include "queue/queue_blocks.hpp"
@@ -39,7 +41,7 @@ result<listing> listing::read(const storage::main_environment& main, end_functio
   for (const auto& queue : all.catalog_.queues) {
     auto row = queue::read_row(*txn, main.tables(), queue.id);
     if (!row) return row.error();
-    all.messages_.push_back(*row ? (*row)->tail - (*row)->settled : 0);
+    all.held_.push_back(*row ? queue::amount{(*row)->left(), (*row)->bytes} : queue::amount{});
   }
   return all;
 }
@@ -53,6 +55,7 @@ const storage::log_entry* listing::find_log(std::uint32_t id) const {
 std::vector<topic_info> listing::topics() const {
   std::vector<topic_info> all;
   for (const auto& log : catalog_.logs) {
+    if (log.orphan || (log.name.empty() && end_of_(log.id, 0) == 0)) continue;
     topic_info info{log.name,
                     log.exchange != 0,
                     log.create_time ? timestamp_type::create_time : timestamp_type::append_time,
@@ -72,7 +75,10 @@ std::vector<topic_info> listing::topics() const {
 std::vector<group_info> listing::groups(bool with_members) const {
   std::vector<group_info> all;
   for (const auto& group : catalog_.groups) {
-    group_info info{group.name, group.generation, {}, {}, 0};
+    group_info info{group.name, group.generation, {}, {}, 0, std::nullopt};
+    for (std::size_t i = 0; i < catalog_.queues.size(); ++i) {
+      if (catalog_.queues[i].share_group == group.id) info.in_flight = held_[i].messages;
+    }
     std::map<topic_partition, group_partition_info> partitions;
     const auto entry = [&](std::uint32_t log_id, std::uint32_t partition) -> group_partition_info* {
       const auto* const log = find_log(log_id);
@@ -107,22 +113,49 @@ std::vector<group_info> listing::groups(bool with_members) const {
 }
 
 std::vector<exchange_info> listing::exchanges() const {
+  const policy_set policies{catalog_.policies};
+  std::map<std::uint32_t, std::uint64_t> bindings;
+  for (const auto& b : catalog_.bindings) ++bindings[b.exchange];
   std::vector<exchange_info> all;
   for (const auto& log : catalog_.logs) {
-    if (log.exchange == 0) continue;
-    const auto bindings = std::count_if(catalog_.bindings.begin(), catalog_.bindings.end(),
-                                        [&](const auto& b) { return b.exchange == log.id; });
-    all.push_back({log.name, static_cast<exchange_type>(log.exchange), log.partitions,
-                   static_cast<std::uint64_t>(bindings)});
+    if (log.exchange == 0 || log.orphan) continue;
+    all.push_back(info_of(log.name, static_cast<exchange_type>(log.exchange), log.partitions, log.traits,
+                          log.policy, policies.rules_for_exchange(log.name, log.traits.alternate),
+                          bindings[log.id]));
   }
   sort_by_name(all);
   return all;
 }
 
 std::vector<queue_info> listing::queues() const {
+  const policy_set policies{catalog_.policies};
   std::vector<queue_info> all;
   for (std::size_t i = 0; i < catalog_.queues.size(); ++i) {
-    all.push_back({catalog_.queues[i].name, catalog_.queues[i].exclusive, messages_[i], 0, 0});
+    if (catalog_.queues[i].share_group != 0) continue;
+    const storage::queue_entry& queue = catalog_.queues[i];
+    all.push_back(info_of(queue.name, queue.exclusive, held_[i], queue.traits,
+                          policies.rules_for_queue(queue.name, queue.traits)));
+    for (const auto& backfill : catalog_.backfills) {
+      if (backfill.queue == queue.id) all.back().backfill += backfill.left();
+    }
+  }
+  sort_by_name(all);
+  return all;
+}
+
+std::vector<policy_info> listing::policies() const {
+  std::vector<policy_info> all;
+  for (const auto& p : catalog_.policies) {
+    if (!p.by_operator) all.push_back(info_of(p));
+  }
+  sort_by_name(all);
+  return all;
+}
+
+std::vector<operator_policy_info> listing::operator_policies() const {
+  std::vector<operator_policy_info> all;
+  for (const auto& p : catalog_.policies) {
+    if (p.by_operator) all.push_back(operator_info_of(p));
   }
   sort_by_name(all);
   return all;
@@ -134,12 +167,15 @@ std::vector<binding_info> listing::bindings() const {
   std::vector<binding_info> all;
   for (const auto& b : catalog_.bindings) {
     const auto* const exchange = find_log(b.exchange);
-    const auto queue = queue_names.find(b.queue);
-    if (exchange != nullptr && queue != queue_names.end())
-      all.push_back({exchange->name, queue->second, b.key});
+    const auto* const further = find_log(b.destination);
+    const auto queue = queue_names.find(b.destination);
+    if (exchange == nullptr || (further == nullptr && queue == queue_names.end())) continue;
+    all.push_back({exchange->name, further != nullptr ? further->name : queue->second, further != nullptr,
+                   b.key, b.arguments});
   }
-  std::sort(all.begin(), all.end(), [](const binding_info& a, const binding_info& b) {
-    return std::tie(a.exchange, a.queue, a.key) < std::tie(b.exchange, b.queue, b.key);
+  std::stable_sort(all.begin(), all.end(), [](const binding_info& a, const binding_info& b) {
+    return std::tie(a.exchange, a.to_exchange, a.destination, a.key) <
+           std::tie(b.exchange, b.to_exchange, b.destination, b.key);
   });
   return all;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "queue/queue_state.hpp"
 #include "storage/catalog.hpp"
 #include "storage/job_file.hpp"
 
@@ -28,6 +29,8 @@ class listing {
   [[nodiscard]] std::vector<exchange_info> exchanges() const;
   [[nodiscard]] std::vector<queue_info> queues() const;
   [[nodiscard]] std::vector<binding_info> bindings() const;
+  [[nodiscard]] std::vector<policy_info> policies() const;
+  [[nodiscard]] std::vector<operator_policy_info> operator_policies() const;
   [[nodiscard]] std::vector<job_info> jobs(const std::vector<storage::stored_job>& stored) const;
 
  private:
@@ -41,7 +44,7 @@ class listing {
 
   storage::catalog catalog_;
   std::vector<offset_entry> offsets_;
-  std::vector<std::uint64_t> messages_;  // by place in catalog_.queues
+  std::vector<queue::amount> held_;  // by place in catalog_.queues
   end_function end_of_;
 };
 

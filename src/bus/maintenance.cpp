@@ -14,6 +14,7 @@
 #include "bus/rewriting.hpp"
 #include "bus/segment_place.hpp"
 #include "bus/simple_intent.hpp"
+#include "bus/topology.hpp"
 #include "log/sealer.hpp"
 #include "storage/free_page_order.hpp"
 
@@ -171,6 +172,7 @@ result<void> maintenance::prune() {
 result<void> maintenance::retain() {
   auto access = owner_.enter("maintain");
   if (!access) return access.error();
+  if (auto erased = erase_orphans(owner_, *access); !erased) return erased.error();
   auto held_back = apply_retention(owner_, *access, told_of_jobs_);
   remove_dropped();
   if (!held_back) return held_back.error();
@@ -257,7 +259,7 @@ result<void> maintenance::work() {
   if (*sealed && retained) retained = retain();
   if (!retained) return retained;
   auto rewritten = rewrite();
-  if (rewritten) failures_.succeeded(owner_.logger(), "upkeep", owner_.store_name());
+  if (rewritten) failures_.succeeded(owner_.logger(), "upkeep of", owner_.store_name());
   return rewritten;
 }
 

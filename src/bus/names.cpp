@@ -54,4 +54,10 @@ result<void> check_name(std::string_view operation, std::string_view what, std::
   return {};
 }
 
+result<void> check_not_reserved(std::string_view operation, std::string_view name) {
+  if (!name.starts_with("amq.")) return {};
+  return error{errc::name_invalid,
+               fmt::format("{} '{}': names that begin with 'amq.' are reserved", operation, name)};
+}
+
 }  // namespace levada

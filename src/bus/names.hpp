@@ -14,6 +14,9 @@ inline constexpr std::size_t name_bytes_max = 255;
 [[nodiscard]] result<void> check_name(std::string_view operation, std::string_view what,
                                       std::string_view name);
 
+/// Whether a name does not begin with "amq.", which is for the library itself.
+[[nodiscard]] result<void> check_not_reserved(std::string_view operation, std::string_view name);
+
 /// Whether the bytes are UTF-8 (RFC 3629: shortest forms, no surrogates).
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
 

@@ -100,6 +100,18 @@ result<log_readers> log_readers::read(const storage::main_environment& main,
   auto offsets = group::read_offsets(*txn, main.tables());
   if (!offsets) return offsets.error();
   all.offsets_ = std::move(*offsets);
+  // A share group has yet to read what it has in flight, too.
+  for (const auto& queue : catalog->queues) {
+    if (queue.share_group == 0) continue;
+    auto read = queue::for_each_unsettled(
+        *txn, main.tables(), queue.id, [&](std::uint64_t, const queue::reference& where) {
+          for (auto& o : all.offsets_) {
+            if (o.group == queue.share_group && o.log == where.log && o.partition == where.partition)
+              o.next = std::min(o.next, where.offset);
+          }
+        });
+    if (!read) return read.error();
+  }
   return all;
 }
 

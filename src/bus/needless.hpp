@@ -34,18 +34,12 @@ template <class Each>
   for (std::uint64_t next = 0;;) {
     auto txn = storage::read_transaction::begin(main.env());
     if (!txn) return txn.error();
-    for (std::size_t i = 0; i < slice_blocks; ++i) {
-      auto number = queue::first_block(*txn, main.tables(), queue, next);
-      if (!number) return number.error();
-      if (!*number) return {};
-      auto block = queue::read_block(*txn, main.tables(), queue, **number);
-      if (!block) return block.error();
-      next = **number + 1;
-      if (!*block) continue;
-      for (std::size_t e = 0; e < (*block)->entries.size(); ++e) {
-        if (!(*block)->settled.test(e)) each((*block)->entries[e]);
-      }
-    }
+    auto done = queue::for_some_unsettled(
+        *txn, main.tables(), queue, next, slice_blocks,
+        [&](std::uint64_t /*position*/, const queue::reference& where) { each(where); });
+    if (!done) return done.error();
+    if (!*done) return {};
+    next = **done;
   }
 }
 

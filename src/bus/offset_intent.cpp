@@ -30,21 +30,28 @@ result<void> check_offsets(core& owner, const group_slot& group, const member_id
 result<void> write_offsets(commit_scope& scope, const group_slot& group,
                            const std::vector<offset_entry>& entries) {
   for (const offset_entry& e : entries) {
-    auto stored = scope.written(
-        group::write_offset(scope.txn(), scope.tables(),
-                            {group.id, e.log, e.where.partition.value(), e.next, scope.now(), e.metadata}));
+    const std::uint32_t partition = e.where.partition.value();
+    if (e.unless_stored) {
+      auto before =
+          scope.written(group::read_offset(scope.txn(), scope.tables(), group.id, e.log, partition));
+      if (!before) return before.error();
+      if (*before && (*before)->next == e.next) continue;
+    }
+    auto stored = scope.written(group::write_offset(
+        scope.txn(), scope.tables(), {group.id, e.log, partition, e.next, scope.now(), e.metadata}));
     if (!stored) return stored;
+    ++scope.counts().offsets;
   }
-  scope.counts().offsets += entries.size();
   return {};
 }
 
 result<void> offset_intent::execute(commit_scope& scope) {
   {
     const std::lock_guard guard{group_->mutex};
-    if (auto may = check_offsets(scope.owner(), *group_, member_, entries_); !may) return may;
+    if (auto may = check_offsets(scope.owner(), *group_, member_, what_->entries); !may) return may;
+    what_->order = ++group_->offset_commits;
   }
-  return write_offsets(scope, *group_, entries_);
+  return write_offsets(scope, *group_, what_->entries);
 }
 
 }  // namespace levada

@@ -149,7 +149,8 @@ result<void> producer::impl::check_usable() const {
 }
 
 result<void> producer::impl::check_waiting() const {
-  if (auto there = owner_->check_open(operation_); !there && there.error() == errc::forked) return there;
+  // That it is closed is for others to say.
+  if (auto there = owner_->check_open(operation_); !there && there.error() != errc::closed) return there;
   if (!owner_->inside_own_thread()) return {};
   return refuse(errc::would_deadlock, "called by a handler in the bus's own thread, which must not wait");
 }
@@ -413,8 +414,10 @@ result<batch_receipt> producer::impl::publish(publish_batch& batch) {
 
 void producer::impl::start_publish(publish_batch batch, detail::completion<batch_receipt> done) {
   pending<batch_receipt> answer{std::move(done), *owner_};
-  if (auto fitting = batch.impl_->check_target(*topic_); !fitting) {
-    answer.answer(fitting.error());
+  auto may = owner_->may_wait(operation_);
+  if (may) may = batch.impl_->check_target(*topic_);
+  if (!may) {
+    answer.answer(may.error());
     return;
   }
   unique_lock lock{mutex_};
@@ -446,6 +449,10 @@ result<void> producer::impl::flush() {
 
 void producer::impl::start_flush(detail::completion<void> done) {
   pending<void> answer{std::move(done), *owner_};
+  if (auto may = owner_->may_wait(operation_); !may) {
+    answer.answer(std::move(may));
+    return;
+  }
   unique_lock lock{mutex_};
   seal();
   if (!under_way_.empty()) {
@@ -471,8 +478,11 @@ result<void> producer::impl::close() {
 }
 
 void producer::impl::leave() {
-  // In a forked child nobody may ever give up the lock; when the bus has closed, nothing is collected.
-  if (!owner_->check_open(operation_)) return;
+  if (const auto open = owner_->check_open(operation_); !open) {
+    // In a forked child nobody may ever give up the lock; when the bus has closed, nothing is collected.
+    if (open.error() == errc::would_deadlock) owner_->leave(shared_from_this());
+    return;
+  }
   unique_lock lock{mutex_};
   closed_ = true;
   seal();

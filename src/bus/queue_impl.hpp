@@ -3,9 +3,9 @@
 #include <memory>
 #include <utility>
 
-#include "bus/catalog_intents.hpp"
 #include "bus/core.hpp"
 #include "bus/queue_consumer_state.hpp"
+#include "bus/topology.hpp"
 
 #include <levada/queue.hpp>
 
@@ -21,7 +21,7 @@ class queue_consumer::impl {
   std::shared_ptr<queue_consumer_state> state;
 };
 
-class anonymous_queue::impl {
+class exclusive_queue::impl {
  public:
   impl(std::shared_ptr<core> bus, std::shared_ptr<queue_slot> slot) noexcept
       : owner{std::move(bus)}, queue{std::move(slot)} {}

@@ -19,6 +19,7 @@
 #include "log/sealed_segment.hpp"
 #include "log/segment_repair.hpp"
 #include "queue/queue_repair.hpp"
+#include "queue/schedule.hpp"
 #include "storage/catalog.hpp"
 #include "storage/errors.hpp"
 #include "storage/host_repair.hpp"
@@ -49,6 +50,7 @@ struct findings {
   log::journal_request request;
   log::journal_findings journal;
   std::vector<queue::damaged_queue> queues;
+  queue::damaged_schedule schedule;
   std::vector<std::pair<std::uint32_t, std::string>> values;  // table and stored key
   repair_report report;
 
@@ -85,6 +87,7 @@ class survey {
     if (auto done = examine_journal(*txn); !done) return done.error();
     sort_losses();
     if (auto done = examine_queues(*txn); !done) return done.error();
+    if (auto done = examine_delayed(*txn); !done) return done.error();
     if (auto done = examine_tables(*txn); !done) return done.error();
     return std::move(found_);
   }
@@ -138,13 +141,19 @@ class survey {
     // What they say is believed after a repair, too.
     if (auto producers = log::read_producers(txn, main_.tables()); !producers) return producers.error();
     for (const auto& entry : catalog.queues) {
-      const std::string who = fmt::format("queue '{}'", entry.name);
+      const std::string who =
+          fmt::format("{} '{}'", entry.share_group != 0 ? "share group" : "queue", entry.name);
       auto walked =
-          queue::for_each_unsettled(txn, main_.tables(), entry.id, [&](const queue::reference& where) {
+          queue::for_each_readable(txn, main_.tables(), entry.id, [&](const queue::reference& where) {
             note_end(where.log, where.partition, where.offset + 1, who);
           });
       if (!walked) return walked;
     }
+    auto delayed = queue::examine_schedule(txn, main_.tables(), [&](const queue::scheduled_message& m) {
+      note_end(m.log, m.partition, m.offset + 1, "a delayed message");
+      return false;
+    });
+    if (!delayed) return delayed.error();
     // A job whose own file is damaged says nothing, and is told so when it is opened.
     const auto jobs = storage::stored_jobs(store_ / storage::jobs_directory_name);
     if (!jobs || !jobs_count_) return {};
@@ -212,18 +221,42 @@ class survey {
     return before.log == where.log && before.partition == where.partition && where.offset < before.end;
   }
 
+  /// By lane, where the positions end that backfills have in a queue.
+  [[nodiscard]] std::vector<std::uint64_t> kept_free_in(std::uint32_t queue) const {
+    std::vector<std::uint64_t> ends;
+    for (const auto& backfill : found_.catalog.backfills) {
+      if (backfill.queue != queue) continue;
+      ends.resize(std::max(ends.size(), backfill.lanes.size()));
+      for (std::size_t n = 0; n < backfill.lanes.size(); ++n)
+        ends[n] = std::max(ends[n], backfill.lanes[n].begin + backfill.room);
+    }
+    return ends;
+  }
+
   result<void> examine_queues(const storage::transaction& txn) {
     for (const auto& entry : found_.catalog.queues) {
-      auto damaged = queue::examine_queue(txn, main_.tables(), entry.id,
-                                          [this](const queue::reference& where) { return is_lost(where); });
+      auto damaged = queue::examine_queue(
+          txn, main_.tables(), entry.id, [this](const queue::reference& where) { return is_lost(where); },
+          kept_free_in(entry.id));
       if (!damaged) return damaged.error();
       if (!*damaged) continue;
-      found_.report.messages.push_back({entry.name, (*damaged)->count});
+      found_.report.messages.push_back({entry.name, (*damaged)->count, entry.share_group != 0});
       found_.queues.push_back(std::move(**damaged));
     }
     auto& messages = found_.report.messages;
     std::sort(messages.begin(), messages.end(),
               [](const lost_messages& a, const lost_messages& b) { return a.queue < b.queue; });
+    return {};
+  }
+
+  result<void> examine_delayed(const storage::transaction& txn) {
+    const auto lost = [this](const queue::scheduled_message& m) {
+      return is_lost({m.log, static_cast<std::uint16_t>(m.partition), 0, m.offset, 0, 0, 0});
+    };
+    auto damaged = queue::examine_schedule(txn, main_.tables(), lost);
+    if (!damaged) return damaged.error();
+    found_.report.delayed = damaged->keys.size() + damaged->lost.size();
+    found_.schedule = std::move(*damaged);
     return {};
   }
 
@@ -350,6 +383,22 @@ class repair {
     return std::max(found_.journal.sequence_last, found_.request.sealed + 1);
   }
 
+  /// Where the block is lost that a backfill was writing to, it goes on with the next.
+  result<void> move_backfills(storage::write_transaction& txn, const queue::damaged_queue& queue) {
+    for (auto& backfill : found_.catalog.backfills) {
+      if (backfill.queue != queue.id) continue;
+      for (std::size_t n = 0; n < backfill.lanes.size(); ++n) {
+        auto& lane = backfill.lanes[n];
+        const std::uint64_t at = queue::lane_begin(n) + lane.begin + lane.filled;
+        const bool lost = std::find(queue.blocks.begin(), queue.blocks.end(), at / queue::block_entries) !=
+                          queue.blocks.end();
+        if (lost) lane.filled = queue::block_begin_from(lane.filled);
+      }
+      if (auto stored = storage::put(txn, store_.main.tables(), backfill); !stored) return stored;
+    }
+    return {};
+  }
+
   result<void> write(storage::write_transaction& txn) {
     const auto& tables = store_.main.tables();
     auto store = found_.catalog.store;
@@ -369,7 +418,9 @@ class repair {
     }
     for (const auto& queue : found_.queues) {
       if (auto repaired = queue::repair_queue(txn, tables, queue); !repaired) return repaired;
+      if (auto moved = move_backfills(txn, queue); !moved) return moved;
     }
+    if (auto repaired = queue::repair_schedule(txn, tables, found_.schedule); !repaired) return repaired;
     for (const auto& [table, key] : found_.values) {
       if (auto gone = storage::give_up_host_value(txn, tables, table, key); !gone) return gone;
     }

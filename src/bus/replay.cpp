@@ -8,7 +8,15 @@
 #include <utility>
 #include <variant>
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
+
 #include "bus/replay_impl.hpp"
+#include "bus/waiting_call.hpp"
+
+#include <levada/async.hpp>
 
 namespace levada {
 
@@ -189,28 +197,64 @@ result<record_batch> replay::impl::step(std::uint64_t until) {
   return batch.finish();
 }
 
+std::optional<result<record_batch>> replay::impl::look(clock::steady_time deadline, std::uint64_t& seen,
+                                                       clock::steady_time& next_look) {
+  auto until = source_->refresh();
+  if (!until) return until.error();
+  seen = *until;
+  if (pace_.empty()) {
+    auto batch = step(*until);
+    if (!batch || !pace_.paced()) {
+      if (!batch || !batch->empty()) return batch;
+    } else {
+      pace_.hold(std::move(*batch), source_->time().steady());
+    }
+  }
+  if (!pace_.empty()) {
+    auto due = pace_.take(source_->time().steady());
+    if (!due.empty()) return due;
+    next_look = std::min(next_look, pace_.due());
+  }
+  if (ended() || source_->time().steady() >= deadline) return record_batch{};
+  return std::nullopt;
+}
+
 result<record_batch> replay::impl::next(std::chrono::milliseconds timeout) {
   const auto deadline = deadline_after(source_->time(), timeout);
   for (;;) {
-    auto until = source_->refresh();
-    if (!until) return until.error();
-    if (pace_.empty()) {
-      auto batch = step(*until);
-      if (!batch || !pace_.paced()) {
-        if (!batch || !batch->empty()) return batch;
-      } else {
-        pace_.hold(std::move(*batch), source_->time().steady());
-      }
-    }
-    auto wake = deadline;
-    if (!pace_.empty()) {
-      auto due = pace_.take(source_->time().steady());
-      if (!due.empty()) return due;
-      wake = std::min(deadline, pace_.due());
-    }
-    if (ended() || source_->time().steady() >= deadline) return record_batch{};
-    if (auto slept = source_->wait(*until, wake); !slept) return slept.error();
+    std::uint64_t seen = 0;
+    auto next_look = deadline;
+    if (auto found = look(deadline, seen, next_look)) return std::move(*found);
+    if (auto slept = source_->wait(seen, next_look); !slept) return slept.error();
   }
+}
+
+void replay::impl::start_next(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                              detail::completion<record_batch> done) {
+  auto [owner, signalled] = self->source_->wakes();
+  if (!owner) {
+    // The system's executor, as of a bus that has ended, where the handler has none of its own.
+    const auto to =
+        done.executor() ? done.executor() : boost::asio::any_io_executor{boost::asio::system_executor{}};
+    boost::asio::post(to, boost::asio::append(std::move(done).take(),
+                                              result<record_batch>{self->refusal(
+                                                  errc::invalid_argument, "without a bus nobody wakes it")}));
+    return;
+  }
+  const auto deadline = deadline_after(self->source_->time(), timeout);
+  waiting_call<record_batch>::start(
+      std::move(owner), std::move(signalled), deadline,
+      [self, deadline](clock::steady_time& next_look) -> std::optional<result<record_batch>> {
+        if (self->left_) return self->refusal(errc::closed, "it has been destroyed");
+        std::uint64_t seen = 0;
+        return self->look(deadline, seen, next_look);
+      },
+      std::move(done));
+}
+
+void replay::impl::leave() noexcept {
+  left_ = true;
+  if (const auto waking = source_->wakes(); waking.signalled) waking.signalled->signal();
 }
 
 bool replay::impl::ended() const noexcept {
@@ -218,13 +262,24 @@ bool replay::impl::ended() const noexcept {
   return pass_.ended();
 }
 
-replay::replay(std::unique_ptr<impl> self) noexcept : impl_{std::move(self)} {}
+replay::replay(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}
 replay::replay(replay&&) noexcept = default;
-replay& replay::operator=(replay&&) noexcept = default;
-replay::~replay() = default;
+replay& replay::operator=(replay&& other) noexcept {
+  const replay before{std::exchange(impl_, std::move(other.impl_))};
+  return *this;
+}
+// Asynchronous calls may hold what is inside.
+replay::~replay() {
+  if (impl_) impl_->leave();
+}
 
 result<record_batch> replay::next(std::chrono::milliseconds timeout) {
   return impl_->next(timeout);
+}
+
+void replay::start_next(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                        detail::completion<record_batch> done) {
+  impl::start_next(self, timeout, std::move(done));
 }
 
 bool replay::ended() const noexcept {

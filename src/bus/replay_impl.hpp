@@ -3,6 +3,7 @@
 /// @file
 /// What `replay` needs of where it came from: the owning bus, or an attachment.
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,8 @@
 #include <levada/replay.hpp>
 
 namespace levada {
+
+class core;
 
 /// A place to replay from. Safe to share.
 class replay_source {
@@ -42,6 +45,12 @@ class replay_source {
   /// return early.
   [[nodiscard]] virtual result<void> wait(std::uint64_t seen, clock::steady_time deadline) = 0;
   [[nodiscard]] virtual clock& time() noexcept = 0;
+  /// Of the bus that it belongs to: who is signalled when there is more to read. Null where there is none.
+  struct waking {
+    std::shared_ptr<core> owner = nullptr;
+    std::shared_ptr<waiter> signalled = nullptr;
+  };
+  [[nodiscard]] virtual waking wakes() const { return {}; }
 };
 
 /// Where an earlier pass over the same logs ended: by log id, the offsets that are read next by partition. A
@@ -55,7 +64,11 @@ class replay::impl {
       std::shared_ptr<replay_source> source, std::optional<std::string> topic, const replay_options& options,
       std::optional<pass_positions> resume = std::nullopt);
   [[nodiscard]] result<record_batch> next(std::chrono::milliseconds timeout);
+  static void start_next(const std::shared_ptr<impl>& self, std::chrono::milliseconds timeout,
+                         detail::completion<record_batch> done);
   [[nodiscard]] bool ended() const noexcept;
+  /// Nobody has the replay any more: ends a `start_next` that waits.
+  void leave() noexcept;
   using part = log::log_pass::part;
   /// How far it has come: behind everything that `next` has told of, and maybe further.
   [[nodiscard]] const std::vector<part>& parts() const noexcept { return pass_.parts; }
@@ -79,6 +92,9 @@ class replay::impl {
   /// Takes in which logs there are by now.
   void sync_logs();
   [[nodiscard]] result<record_batch> step(std::uint64_t until);
+  /// What there is now; nothing where more than `seen` has to be waited for, at most until `next_look`.
+  [[nodiscard]] std::optional<result<record_batch>> look(clock::steady_time deadline, std::uint64_t& seen,
+                                                         clock::steady_time& next_look);
   [[nodiscard]] result<void> read_one(log::log_reader& reader, log::batch_builder& batch);
 
   std::shared_ptr<replay_source> source_;
@@ -90,6 +106,7 @@ class replay::impl {
   log::log_pass pass_;
   std::optional<error> failure_;  // to be reported after the records before it
   replay_pace pace_;
+  std::atomic<bool> left_{false};
 };
 
 }  // namespace levada

@@ -22,9 +22,12 @@ namespace {
 /// Replies that are settled in one commit: nobody waits for it, and what is left goes with the queue.
 constexpr std::uint64_t replies_in_settlement = 256;
 
-constexpr exchange_options of_replies{
-    .type = exchange_type::direct,
-    .retention = {.age = std::chrono::hours{1}, .bytes = std::uint64_t{16} << 20}};
+exchange_options options_of_replies() {
+  exchange_options options;
+  options.type = exchange_type::direct;
+  options.retention = {.age = std::chrono::hours{1}, .bytes = std::uint64_t{16} << 20};
+  return options;
+}
 
 bool first_is_enough(std::span<const delivery>) noexcept {
   return true;
@@ -148,8 +151,8 @@ void requester::impl::begin(message request, reply_condition enough, std::chrono
     begun->bell = bell;
     begun->rings = true;
   }
-  request.what.correlation_id(fmt::format("{}", number)).reply_to(queue_.name());
-  submit_message(*owner_, request.exchange, request.routing_key, request.what,
+  request.content.correlation_id(fmt::format("{}", number)).reply_to(queue_.name());
+  submit_message(*owner_, request.exchange, request.routing_key, request.content, {},
                  [self = shared_from_this(), number,
                   exchange = request.exchange](const result<publish_receipt>& published) {
                    if (published && published->routed > 0) return;
@@ -246,7 +249,8 @@ void requester::start_close(const std::shared_ptr<impl>& self, detail::completio
 }
 
 result<requester> bus::make_requester() {
-  if (auto declared = declare_exchange(reply_exchange, of_replies); !declared) return declared.error();
+  if (auto declared = impl_->declare_exchange(reply_exchange, options_of_replies()); !declared)
+    return declared.error();
   auto queue = declare_anonymous_queue();
   if (!queue) return queue.error();
   if (auto bound = bind(reply_exchange, queue->name(), queue->name()); !bound) return bound.error();
@@ -280,7 +284,7 @@ void bus::start_reply(const std::shared_ptr<impl>& self, std::string_view queue,
     pending<publish_receipt> answer{std::move(done), *self->owner};
     return answer.answer(asks_for_nothing());
   }
-  start_publish(self, reply_exchange, queue, r, std::move(done));
+  start_publish(self, reply_exchange, queue, r, {}, std::move(done));
 }
 
 }  // namespace levada

@@ -20,7 +20,7 @@ namespace levada {
 /// may be in any other.
 class requester::impl : public std::enable_shared_from_this<impl> {
  public:
-  impl(std::shared_ptr<core> owner, anonymous_queue queue, queue_consumer replies)
+  impl(std::shared_ptr<core> owner, exclusive_queue queue, queue_consumer replies)
       : owner_{std::move(owner)}, queue_{std::move(queue)}, replies_{std::move(replies)} {}
 
   /// Begins to take replies. Fails with `out_of_resources`.
@@ -35,7 +35,7 @@ class requester::impl : public std::enable_shared_from_this<impl> {
                                              std::chrono::milliseconds timeout);
 
   [[nodiscard]] const std::shared_ptr<core>& owner() const noexcept { return owner_; }
-  [[nodiscard]] const anonymous_queue& queue() const noexcept { return queue_; }
+  [[nodiscard]] const exclusive_queue& queue() const noexcept { return queue_; }
   [[nodiscard]] std::uint64_t late() const noexcept { return late_; }
 
  private:
@@ -58,7 +58,7 @@ class requester::impl : public std::enable_shared_from_this<impl> {
   void end_all(const error& why);
 
   const std::shared_ptr<core> owner_;
-  anonymous_queue queue_;
+  exclusive_queue queue_;
   queue_consumer replies_;
   executor_threads thread_;
   std::atomic<std::uint64_t> late_{0};

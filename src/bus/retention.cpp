@@ -74,16 +74,21 @@ class raise_intent final : public intent {
   std::vector<std::uint32_t> dropped_;
 };
 
-/// Calls `each(reference)` for every message of a log that a queue still refers to.
+/// Calls `each(reference)` for every message of a log that a queue still refers to, or that waits to be
+/// routed. Share groups are as other groups: they hold nothing back that does not wait for readers.
 template <class Each>
 result<void> for_each_reference_to(core& owner, const core::access& access, std::uint32_t log, Each each) {
   for (const auto& queue : owner.all_queues()) {
+    if (queue->of_share_group) continue;
     auto done = for_each_reference(access.main(), queue->state.id(), [&](const queue::reference& where) {
       if (where.log == log) each(where);
     });
     if (!done) return done;
   }
-  return {};
+  return queue::for_each_scheduled(access.main(), [&](const queue::scheduled_message& m) {
+    if (m.log == log)
+      each(queue::reference{m.log, static_cast<std::uint16_t>(m.partition), 0, m.offset, 0, 0, 0});
+  });
 }
 
 /// Lowers beginnings to the oldest message of the log that a queue still refers to.
@@ -210,6 +215,12 @@ result<std::vector<held_back>> apply_retention(core& owner, const core::access& 
       if (!*spared || !raised()) continue;
     }
     if (topic->bindings && !policy.force) {
+      for (const auto& of : owner.backfills_from(topic->state.id())) {
+        for (std::size_t p = 0; p < of.next.size(); ++p) {
+          if (of.next[p] < of.end[p]) (*wanted)[p] = std::min((*wanted)[p], of.next[p]);
+        }
+      }
+      if (!raised()) continue;
       const beginnings needless = *wanted;
       if (auto spared = spare_referenced(owner, access, topic->state.id(), *wanted); !spared)
         return spared.error();

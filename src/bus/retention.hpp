@@ -9,6 +9,7 @@
 
 #include "bus/core.hpp"
 #include "bus/needless.hpp"
+#include "queue/schedule.hpp"
 
 namespace levada {
 

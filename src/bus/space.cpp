@@ -14,6 +14,7 @@
 
 #include "bus/needless.hpp"
 #include "log/journal_reader.hpp"
+#include "queue/schedule.hpp"
 #include "storage/catalog.hpp"
 #include "storage/file_use.hpp"
 #include "storage/free_pages.hpp"
@@ -188,7 +189,7 @@ result<void> measuring::judge() {
   return find_readers();
 }
 
-/// Who of the queues holds what exchanges' limits would give up.
+/// Which queues hold what exchanges' limits would give up, and what waits to be routed.
 result<void> measuring::find_references() {
   std::set<std::uint32_t> held;
   for (const auto& entry : store_.catalog.logs) {
@@ -196,7 +197,23 @@ result<void> measuring::find_references() {
     if (entry.exchange != 0 && !entry.policy.force && v.needless != v.begins) held.insert(entry.id);
   }
   if (held.empty()) return {};
+  const auto name_of_queue = [this](std::uint32_t id) {
+    const auto& all = store_.catalog.queues;
+    const auto found = std::find_if(all.begin(), all.end(), [id](const auto& q) { return q.id == id; });
+    return found == all.end() ? std::string{} : found->name;
+  };
+  for (const auto& backfill : store_.catalog.backfills) {
+    for (const auto& log : backfill.logs) {
+      if (!held.contains(log.id)) continue;
+      verdict& v = verdicts_.at(log.id);
+      for (std::size_t p = 0; p < std::min(log.next.size(), v.holders.size()); ++p) {
+        if (log.next[p] < log.end[p])
+          v.holders[p].take(log.next[p], space_reason::backfill, name_of_queue(backfill.queue));
+      }
+    }
+  }
   for (const auto& queue : store_.catalog.queues) {
+    if (queue.share_group != 0) continue;
     auto done = for_each_reference(source_.main, queue.id, [&](const queue::reference& where) {
       if (!held.contains(where.log)) return;
       verdict& v = verdicts_.at(where.log);
@@ -205,7 +222,12 @@ result<void> measuring::find_references() {
     });
     if (!done) return done;
   }
-  return {};
+  return queue::for_each_scheduled(source_.main, [&](const queue::scheduled_message& m) {
+    if (!held.contains(m.log)) return;
+    verdict& v = verdicts_.at(m.log);
+    if (m.partition < v.holders.size())
+      v.holders[m.partition].take(m.offset, space_reason::delayed_message, {});
+  });
 }
 
 /// Who of groups and jobs holds what the limits of logs that wait for readers would give up.

@@ -44,50 +44,25 @@ result<void> check_options(const std::string& operation, const async_record_hand
 async_record_handler answer_at_once(record_handler handler) {
   if (!handler) return nullptr;
   return [handler = std::move(handler)](record_handling h) {
-    try {
-      h.answer(handler(h.record()));
-    } catch (const std::exception& e) {
-      h.answer(error{errc::handler_failed, fmt::format("the handler has thrown: {}", e.what())});
-    } catch (...) {
-      h.answer(error{errc::handler_failed, "the handler has thrown something"});
-    }
+    h.answer(outcome_of([&] { return handler(h.record()); }));
   };
 }
 
 }  // namespace
 
-// A call of the host's code
-
-struct subscription::impl::host_call {
+/// In it, by a handler, places may become free before it has returned.
+struct subscription::impl::handler_call : host_call {
   enum class kind : bool { callback, handler };
-  explicit host_call(const impl& self, kind k = kind::callback) noexcept
-      : of{self}, what{k}, outer{std::exchange(innermost, this)} {}
-  ~host_call() { innermost = outer; }
-  host_call(const host_call&) = delete;
-  host_call& operator=(const host_call&) = delete;
-
+  explicit handler_call(const impl& self, kind k = kind::callback) noexcept
+      : host_call{&self, *self.owner_}, what{k} {}
   /// Of that subscription, in this thread; null where there is none.
-  [[nodiscard]] static host_call* find(const impl& self) noexcept {
-    for (host_call* c = innermost; c != nullptr; c = c->outer) {
-      if (&c->of == &self) return c;
-    }
-    return nullptr;
+  [[nodiscard]] static handler_call* find(const impl& self) noexcept {
+    return static_cast<handler_call*>(host_call::find(&self));  // NOLINT: it makes no others
   }
 
-  const impl& of;
   const kind what;
-  host_call* const outer;
   std::size_t places_freed = 0;  // by answers that a handler has given before it returned
-  static thread_local host_call* innermost;
 };
-thread_local subscription::impl::host_call* subscription::impl::host_call::innermost = nullptr;
-
-bool subscription::impl::calls_host_of(const core& owner) noexcept {
-  for (const host_call* c = host_call::innermost; c != nullptr; c = c->outer) {
-    if (c->of.owner_.get() == &owner) return true;
-  }
-  return false;
-}
 
 // Its life
 
@@ -129,6 +104,10 @@ result<std::shared_ptr<subscription::impl>> subscription::impl::start(std::share
   return self;
 }
 
+bool subscription::impl::must_not_wait() const {
+  return host_call::find(this) != nullptr || !owner_->may_wait("close");
+}
+
 bool subscription::impl::forked() const {
   const auto open = owner_->check_open("close");
   return !open && open.error() == errc::forked;
@@ -143,22 +122,26 @@ void subscription::impl::close() noexcept {
   }
   member_->wakeup();
   handled_->signal();
-  if (host_call::find(*this) == nullptr) ended_.wait(false);
+  if (!must_not_wait()) ended_.wait(false);
 }
 
 void subscription::impl::leave_thread() noexcept {
   if (forked()) {
     // Neither joined nor detached, as it is not there; given up on purpose.
     static_cast<void>(new (std::nothrow) std::thread{std::move(thread_)});  // NOLINT
-  } else if (host_call::find(*this) == nullptr) {
-    thread_.join();
-  } else {
+  } else if (must_not_wait()) {
     thread_.detach();
+  } else {
+    thread_.join();
   }
 }
 
 result<void> subscription::impl::wait() const {
-  if (host_call::find(*this) != nullptr) {
+  if (forked()) {
+    return error{errc::forked, fmt::format("wait for the subscription of group '{}': it is the parent's",
+                                           member_->group())};
+  }
+  if (must_not_wait()) {
     return error{errc::would_deadlock,
                  fmt::format("wait for the subscription of group '{}': it waits itself", member_->group())};
   }
@@ -187,13 +170,17 @@ void subscription::impl::stop(const error& why) {
 void subscription::impl::tell(const error& why) {
   if (owner_->options().logger)
     owner_->options().logger->warn("levada: subscription of group '{}': {}", member_->group(), why.message());
+  tell_host(why);
+}
+
+void subscription::impl::tell_host(const error& why) const {
   if (options_.on_failure) options_.on_failure(why);
 }
 
 // The subscription's thread
 
 void subscription::impl::serve() {
-  const host_call within{*this};
+  const handler_call within{*this};
   while (!stop_) read_some();
   member_->close();
   {
@@ -216,7 +203,8 @@ void subscription::impl::serve() {
 void subscription::impl::read_some() {
   heed_limit();
   auto batch = member_->poll(time_to_commit());
-  if (!batch) return take_note_of(batch.error());
+  if (!batch) return take_note_of(batch.error(), handovers_);
+  handovers_.succeeded(owner_->logger(), "handing over for group", member_->group());
   {
     const std::lock_guard guard{mutex_};
     if (!stop_ && std::exchange(revoked_some_, false)) {
@@ -229,26 +217,16 @@ void subscription::impl::read_some() {
   if (time_to_commit() == std::chrono::milliseconds{0}) commit_settled();
 }
 
-void subscription::impl::take_note_of(const error& failure) {
-  switch (failure.code()) {
-    case errc::overtaken:
-    case errc::unknown_topic:
-      return tell(failure);
-    case errc::disk_full:
-    case errc::store_full:
-    case errc::io_error:
-    case errc::out_of_resources: {
-      // A handover that could not be stored.
-      tell(failure);
-      const std::uint64_t seen = handled_->signals();
-      if (!stop_) handled_->wait(owner_->time(), seen, deadline_after(owner_->time(), pause_after_failure));
-      return;
-    }
-    default: {
-      const std::lock_guard guard{mutex_};
-      stop(failure);
-    }
+void subscription::impl::take_note_of(const error& failure, failure_notice& again) {
+  if (failure == errc::overtaken || failure == errc::unknown_topic) return tell(failure);
+  if (!may_pass(failure.code())) {
+    const std::lock_guard guard{mutex_};
+    return stop(failure);
   }
+  again.failed(owner_->logger(), failure);
+  tell_host(failure);
+  const std::uint64_t seen = handled_->signals();
+  if (!stop_) handled_->wait(owner_->time(), seen, deadline_after(owner_->time(), pause_after_failure));
 }
 
 std::chrono::milliseconds subscription::impl::time_to_commit() const {
@@ -272,11 +250,12 @@ void subscription::impl::commit_settled() {
     const std::lock_guard guard{mutex_};
     if (done) {
       for (const auto& o : offsets) queue_.note_committed(o.where(), o.next());
-      return;
+    } else {
+      wake_for_commit();
     }
-    wake_for_commit();
   }
-  take_note_of(done.error());
+  if (!done) return take_note_of(done.error(), commits_);
+  commits_.succeeded(owner_->logger(), "committing for group", member_->group());
 }
 
 void subscription::impl::heed_limit() {
@@ -394,7 +373,7 @@ void subscription::impl::work() {
     }
     std::size_t freed = 0;
     {
-      host_call within{*this, host_call::kind::handler};
+      handler_call within{*this, handler_call::kind::handler};
       auto handling = std::make_unique<record_handling::impl>(shared_from_this(), std::move(*e));
       try {
         handler_(record_handling{std::move(handling)});
@@ -419,7 +398,7 @@ void subscription::impl::work() {
 
 failed_handling subscription::impl::judge(const handling_queue::entry& e, const error& why) const {
   if (!options_.on_failed_handling) return failed_handling::stop;
-  const host_call within{*this};
+  const handler_call within{*this};
   return options_.on_failed_handling(e.record(), why, e.attempt());
 }
 
@@ -444,8 +423,8 @@ void subscription::impl::answer(handling_queue::entry e, result<void> outcome) {
       wants_room_ = false;
       member_->wakeup();
     }
-    host_call* const within = host_call::find(*this);
-    if (within != nullptr && within->what == host_call::kind::handler) {
+    handler_call* const within = handler_call::find(*this);
+    if (within != nullptr && within->what == handler_call::kind::handler) {
       ++within->places_freed;
     } else {
       --places_taken_;

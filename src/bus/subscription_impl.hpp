@@ -14,7 +14,9 @@
 #include "bus/collector.hpp"
 #include "bus/core.hpp"
 #include "bus/executor_threads.hpp"
+#include "bus/failure_notice.hpp"
 #include "bus/handling_queue.hpp"
+#include "bus/host_call.hpp"
 #include "bus/wake_list.hpp"
 
 #include <levada/consumer.hpp>
@@ -44,8 +46,6 @@ class subscription::impl final : public collector, public std::enable_shared_fro
   [[nodiscard]] std::vector<topic_partition> assignment() const;
   [[nodiscard]] const consumer& member() const noexcept { return *member_; }
   [[nodiscard]] const std::shared_ptr<core>& owner() const noexcept { return owner_; }
-  /// Whether the calling thread is in a handler, or a callback, of a subscription of that bus.
-  [[nodiscard]] static bool calls_host_of(const core& owner) noexcept;
 
   // Before the bus closes
   void hand_over() override { close(); }
@@ -54,12 +54,13 @@ class subscription::impl final : public collector, public std::enable_shared_fro
  private:
   friend class record_handling::impl;
   /// A call of the host's code.
-  struct host_call;
+  struct handler_call;
 
   // In the subscription's thread
   void serve();
   void read_some();
-  void take_note_of(const error& failure);
+  /// `again` has noted what is tried again.
+  void take_note_of(const error& failure, failure_notice& again);
   [[nodiscard]] std::chrono::milliseconds time_to_commit() const;
   void commit_settled();
   /// Stops reading while there is enough to be done.
@@ -72,6 +73,7 @@ class subscription::impl final : public collector, public std::enable_shared_fro
   [[nodiscard]] bool in_group() const;
   void wait_for_calls();
   void tell(const error& why);
+  void tell_host(const error& why) const;
 
   // Where handlers run
   void work();
@@ -79,6 +81,8 @@ class subscription::impl final : public collector, public std::enable_shared_fro
   [[nodiscard]] failed_handling judge(const handling_queue::entry& e, const error& why) const;
   void handle_again(handling_queue::entry e);
 
+  /// Whether the calling thread is one that it waits for: a call of the host's, or a commit.
+  [[nodiscard]] bool must_not_wait() const;
   [[nodiscard]] bool forked() const;
   void begin_some();            // mutex_ is held
   void wake_for_commit();       // mutex_ is held
@@ -98,6 +102,8 @@ class subscription::impl final : public collector, public std::enable_shared_fro
   std::thread thread_;
   bool paused_ = false;
   bool revoked_some_ = false;
+  failure_notice handovers_;
+  failure_notice commits_;
 
   std::atomic<bool> stop_{false};
   std::atomic<bool> ended_{false};

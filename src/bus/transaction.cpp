@@ -10,6 +10,7 @@
 #include "bus/find.hpp"
 #include "bus/pending.hpp"
 #include "bus/queue_impl.hpp"
+#include "bus/share_consumer_impl.hpp"
 #include "bus/table_impl.hpp"
 #include "bus/topic_impl.hpp"
 #include "bus/transaction_impl.hpp"
@@ -288,6 +289,7 @@ result<transaction_receipt> transaction::impl::run(std::shared_ptr<core> owner,
   function_intent runs{*self, timed};
   auto done = owner->run("transact", runs);
   self->end(done.has_value());
+  owner->hand_over_left();
   if (self->thrown_) std::rethrow_exception(self->thrown_);
   if (!own_outcome) return own_outcome.error();
   if (!done) return done.error();
@@ -432,8 +434,10 @@ result<void> transaction::publish(std::string_view topic, const record& r) {
     return make_append_part(*impl_->owner(), std::move(*slot), std::nullopt, r);
   });
 }
-result<void> transaction::publish(std::string_view exchange, std::string_view routing_key, const record& r) {
-  return impl_->add("publish", [&] { return make_route_part(*impl_->owner(), exchange, routing_key, r); });
+result<void> transaction::publish(std::string_view exchange, std::string_view routing_key, const record& r,
+                                  const publish_options& options) {
+  return impl_->add("publish",
+                    [&] { return make_route_part(*impl_->owner(), exchange, routing_key, r, options); });
 }
 
 result<void> transaction::send_offsets(consumer& of) {
@@ -446,10 +450,16 @@ result<void> transaction::send_offsets(consumer& of, const topic_partition& wher
 }
 
 result<void> transaction::ack(queue_consumer& of, delivery_tag tag) {
-  return impl_->add("ack", [&] { return of.impl_->state->make_part("ack", tag); });
+  return impl_->add("ack", [&] { return of.impl_->state->make_part(settling::done, tag); });
 }
 result<void> transaction::reject(queue_consumer& of, delivery_tag tag) {
-  return impl_->add("reject", [&] { return of.impl_->state->make_part("reject", tag); });
+  return impl_->add("reject", [&] { return of.impl_->state->make_part(settling::rejected, tag); });
+}
+result<void> transaction::ack(share_consumer& of, delivery_tag tag) {
+  return impl_->add("ack", [&] { return of.impl_->make_part(tag, acknowledge_type::accept); });
+}
+result<void> transaction::reject(share_consumer& of, delivery_tag tag) {
+  return impl_->add("reject", [&] { return of.impl_->make_part(tag, acknowledge_type::reject); });
 }
 
 result<std::optional<std::string>> transaction::get(const table& from, const table_key& key) {

@@ -30,15 +30,14 @@ class append_part final : public transaction_part {
 
 class route_part final : public transaction_part {
  public:
-  route_part(std::shared_ptr<topic_slot> exchange, routed_append content)
-      : exchange_{std::move(exchange)}, content_{std::move(content)}, intent_{*exchange_, content_} {}
+  route_part(addressed_message message, const publish_options& options)
+      : message_{std::move(message)}, intent_{*message_.exchange, message_.content, options} {}
   [[nodiscard]] result<void> execute(commit_scope& scope) override { return intent_.execute(scope); }
   [[nodiscard]] std::optional<publish_receipt> receipt() const override { return intent_.receipt(); }
   [[nodiscard]] std::size_t bytes() const noexcept override { return intent_.cost(); }
 
  private:
-  std::shared_ptr<topic_slot> exchange_;
-  routed_append content_;
+  addressed_message message_;
   route_intent intent_;
 };
 
@@ -55,15 +54,12 @@ result<std::unique_ptr<transaction_part>> make_append_part(const core& owner,
 }
 
 result<std::unique_ptr<transaction_part>> make_route_part(const core& owner, std::string_view exchange,
-                                                          std::string_view routing_key, const record& r) {
+                                                          std::string_view routing_key, const record& r,
+                                                          const publish_options& options) {
   const std::string operation = fmt::format("publish to exchange '{}'", exchange);
-  if (auto checked = check_routing_key(operation, routing_key); !checked) return checked.error();
-  auto slot = find_exchange(owner, operation, exchange);
-  if (!slot) return slot.error();
-  auto content = routed_append::make(owner, **slot, operation, routing_key, r);
-  if (!content) return content.error();
-  return std::unique_ptr<transaction_part>{
-      std::make_unique<route_part>(std::move(*slot), std::move(*content))};
+  auto message = address(owner, operation, exchange, routing_key, r, options);
+  if (!message) return message.error();
+  return std::unique_ptr<transaction_part>{std::make_unique<route_part>(std::move(*message), options)};
 }
 
 }  // namespace levada

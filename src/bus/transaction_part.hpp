@@ -44,6 +44,7 @@ class transaction_part {
 [[nodiscard]] result<std::unique_ptr<transaction_part>> make_route_part(const core& owner,
                                                                         std::string_view exchange,
                                                                         std::string_view routing_key,
-                                                                        const record& r);
+                                                                        const record& r,
+                                                                        const publish_options& options);
 
 }  // namespace levada

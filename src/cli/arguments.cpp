@@ -23,8 +23,8 @@ namespace {
 constexpr const char* program_footer =
     R"(Exit status: 0 on success, 1 on failure or where `check` finds a problem, 2 where the command line is
 wrong, 128 and its number after a signal. Listings, `tail`, `replay` and `check` only read, and work beside a
-process that owns the store; `produce` and `repair` need the store for themselves; `groups reset` and
-`groups delete` ask the process that owns it.)";
+process that owns the store, as does `definitions export`; `produce`, `repair` and `definitions import` need the
+store for themselves; `groups reset` and `groups delete` ask the process that owns it.)";
 
 constexpr const char* produce_footer =
     R"(Lines may hold any bytes; the newline is not stored; a last line without one counts. Records become durable
@@ -61,6 +61,22 @@ constexpr const char* changing_footer =
 Where a process owns the store, it is asked to do it; it must listen for that (bus_options::control_socket). Else
 the command opens the store itself.)";
 
+constexpr const char* export_footer =
+    R"(Prints all exchanges, queues and bindings as JSON, in the shape of RabbitMQ's definitions; what RabbitMQ has not
+stands in arguments that begin with "x-levada-". Works beside a process that owns the store.)";
+
+constexpr const char* import_footer =
+    R"(FILE is what `levada definitions export` or RabbitMQ's `rabbitmqctl export_definitions` has written; - is
+standard input. Needs the store for itself, and makes it if there is none. What exists already, and is equal,
+stays as it is.
+
+Prints a line for each thing that is not taken over: "without meaning" where it says nothing about what becomes
+of messages here, "unknown" else. Where something is unknown nothing is changed, and the exit status is 1; with
+--skip-unknown the rest is imported. An argument that is unknown is left out; an exchange or a queue of an
+unknown type is left out as a whole, and so is a binding with an unknown argument.
+
+With --json an object with applied, exchanges, queues, bindings and findings.)";
+
 constexpr const char* jobs_footer =
     R"(PROCESS is empty where no process runs the job now, and followed by "stopped" where a signal has stopped it.
 NEXT is the offset that the job reads next, as of its last checkpoint.)";
@@ -73,6 +89,8 @@ limits would let go; FROM is the oldest record that it needs. What to do about i
   no limit           no_limit: give the topic a retention policy
   within limits      within_limits: what the topic's policy keeps; tighten it
   queue              queue_reference: consume the queue, or delete it
+  delayed            delayed_message: a message waits to be routed; let it, or cancel it
+  backfill           backfill: it is still to be entered into a queue; let it, or unbind or purge the queue
   group behind       lagging_group: let the group read on and commit, or let the topic wait for readers no
                      longer
   job behind         lagging_job: the same for a job, or remove it
@@ -242,9 +260,12 @@ class command_line {
     add_list("exchanges", "List exchanges", subject::exchanges, "Only this exchange");
     add_list("bindings", "List bindings of queues to exchanges", subject::bindings,
              "Only those of this exchange");
+    add_list("policies", "List policies and operator policies, and what each sets", subject::policies,
+             "Only those of this name");
     add_list("jobs", "List attached jobs: process, last checkpoint, and lag by partition", subject::jobs,
              "Only this job")
         ->footer(jobs_footer);
+    add_definitions();
     add_why_space();
     add_check();
     add_repair();
@@ -271,7 +292,7 @@ class command_line {
  private:
   using real_request =
       std::variant<list_request, produce_request, replay_request, check_request, copy_request, repair_request,
-                   space_request, reset_request, deletion_request>;
+                   space_request, reset_request, deletion_request, export_request, import_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
     auto* const command = app_.add_subcommand(name, description)->group("Commands");
@@ -317,7 +338,7 @@ class command_line {
     if (groups->count("NAME") > 0) {
       throw CLI::ValidationError{fmt::format("'{}' does not go with {}", name_, command->get_name())};
     }
-    if (groups->count("--dir") + command->count("--dir") == 0) throw CLI::RequiredError{"--dir"};
+    check_directory(groups, command);
   }
 
   void add_reset(CLI::App* groups) {
@@ -380,6 +401,52 @@ class command_line {
       check_below(groups, command);
       deletion_.options.dry_run = !execute_;
       asked_ = deletion_;
+    });
+  }
+
+  void add_definitions() {
+    auto* const definitions =
+        app_.add_subcommand("definitions", "Exchanges, queues and bindings as JSON, as of RabbitMQ")
+            ->group("Commands");
+    definitions->require_subcommand(1);
+    // It may stand before or behind the second word.
+    definitions->add_option("--dir", directory_, "The store's directory")->type_name("DIR");
+    add_export(definitions);
+    add_import(definitions);
+  }
+  CLI::App* add_below_definitions(CLI::App* definitions, const char* name, const char* description) {
+    auto* const command = definitions->add_subcommand(name, description)->group("Commands");
+    command->add_option("--dir", directory_, "The store's directory")->type_name("DIR");
+    return command;
+  }
+  static void check_directory(const CLI::App* above, const CLI::App* command) {
+    if (above->count("--dir") + command->count("--dir") == 0) throw CLI::RequiredError{"--dir"};
+  }
+  void add_export(CLI::App* definitions) {
+    auto* const command = add_below_definitions(definitions, "export", "Print them");
+    command->footer(export_footer);
+    command->add_option("--vhost", export_.virtual_host, "The virtual host to name; / by default")
+        ->type_name("NAME");
+    command->callback([this, definitions, command] {
+      check_directory(definitions, command);
+      asked_ = export_;
+    });
+  }
+  void add_import(CLI::App* definitions) {
+    auto* const command = add_below_definitions(definitions, "import", "Declare what a file holds");
+    command->footer(import_footer);
+    command->add_option("FILE", import_.file, "The file, or - for standard input")->required();
+    command->add_flag("--dry-run", import_.options.dry_run, "Only tell what would be done; change nothing");
+    command->add_flag("--skip-unknown", import_.options.skip_unknown,
+                      "Import the rest where something is unknown");
+    command
+        ->add_option("--vhost", import_.options.virtual_host,
+                     "Import what belongs to this virtual host; / by default")
+        ->type_name("NAME");
+    command->add_flag("--json", import_.json, "Print one JSON object");
+    command->callback([this, definitions, command] {
+      check_directory(definitions, command);
+      asked_ = import_;
     });
   }
 
@@ -564,6 +631,8 @@ class command_line {
   space_request space_;
   reset_request reset_;
   deletion_request deletion_;
+  export_request export_;
+  import_request import_;
   std::vector<std::string> partitions_;
   bool to_earliest_ = false;
   bool to_latest_ = false;

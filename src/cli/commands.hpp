@@ -14,6 +14,8 @@ inline constexpr int failure_status = 1;
 struct check_request;
 struct copy_request;
 struct deletion_request;
+struct export_request;
+struct import_request;
 struct list_request;
 struct produce_request;
 struct repair_request;
@@ -30,5 +32,7 @@ struct space_request;
 [[nodiscard]] result<int> run(const space_request& request);
 [[nodiscard]] result<int> run(const reset_request& request);
 [[nodiscard]] result<int> run(const deletion_request& request);
+[[nodiscard]] result<int> run(const export_request& request);
+[[nodiscard]] result<int> run(const import_request& request);
 
 }  // namespace levada::cli

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "cli/output.hpp"
@@ -16,6 +17,7 @@
 #include "cli/text.hpp"
 #include "cli/time_text.hpp"
 
+#include <levada/definitions.hpp>
 #include <levada/record.hpp>
 
 namespace levada::cli {
@@ -143,6 +145,26 @@ void write_json(output& out, const record_view& r) {
   json::array& headers = object.emplace("headers", json::array_kind).first->value().as_array();
   for (const auto& header : r.headers()) put(headers.emplace_back(json::object_kind).as_object(), header);
   put(object.emplace("properties", json::object_kind).first->value().as_object(), r.properties());
+  write_line(out, object);
+}
+
+void write_json(output& out, const definitions_report& report) {
+  json::object object;
+  object.emplace("applied", report.applied);
+  object.emplace("exchanges", report.exchanges);
+  object.emplace("queues", report.queues);
+  object.emplace("bindings", report.bindings);
+  object.emplace("policies", report.policies);
+  json::array findings;
+  for (const auto& f : report.findings) {
+    json::object finding;
+    const bool unknown = f.weight == definitions_finding::importance::unknown;
+    finding.emplace("importance", unknown ? "unknown" : "without_meaning");
+    put(finding, "where", f.where);
+    put(finding, "what", f.what);
+    findings.push_back(std::move(finding));
+  }
+  object.emplace("findings", std::move(findings));
   write_line(out, object);
 }
 

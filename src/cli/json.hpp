@@ -1,8 +1,9 @@
 #pragma once
 
 namespace levada {
+struct definitions_report;
 class record_view;
-}
+}  // namespace levada
 
 namespace levada::cli {
 
@@ -19,5 +20,9 @@ void write_json(output& out, const table& t);
 /// one), value (null for a tombstone), headers and properties. Headers are an array, since names may repeat;
 /// points in time among them stand under "time" instead of "value".
 void write_json(output& out, const record_view& r);
+
+/// Writes what an import has done as one line of JSON: applied, exchanges, queues, bindings, and findings, an
+/// array of objects with importance, where and what.
+void write_json(output& out, const definitions_report& report);
 
 }  // namespace levada::cli

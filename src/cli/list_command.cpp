@@ -7,6 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/json.hpp"
 #include "cli/output.hpp"
+#include "cli/policy_table.hpp"
 #include "cli/requests.hpp"
 #include "cli/table.hpp"
 #include "cli/time_text.hpp"
@@ -18,13 +19,18 @@ namespace levada::cli {
 namespace {
 
 /// One row a partition; members that own none, and groups without either, have rows without a partition.
+/// Share groups alone have records in flight.
 table to_table(const std::vector<group_info>& groups) {
-  table t{{"group", "generation", "topic", "partition", "committed", "end", "lag", "member"}, {}};
+  table t{{"group", "generation", "topic", "partition", "committed", "end", "lag", "member", "in_flight"},
+          {}};
   for (const auto& group : groups) {
     const auto add = [&](table::cell topic, table::cell partition, table::cell committed, table::cell end,
                          table::cell lag, table::cell member) {
+      table::cell in_flight;
+      if (group.in_flight) in_flight = *group.in_flight;
       t.rows.push_back({group.name, std::uint64_t{group.generation}, std::move(topic), std::move(partition),
-                        std::move(committed), std::move(end), std::move(lag), std::move(member)});
+                        std::move(committed), std::move(end), std::move(lag), std::move(member),
+                        std::move(in_flight)});
     };
     for (const auto& p : group.partitions) {
       table::cell committed;
@@ -45,8 +51,14 @@ table to_table(const std::vector<group_info>& groups) {
 
 /// What only the owning process knows, deliveries and consumers, is left out rather than shown as 0.
 table to_table(const std::vector<queue_info>& queues) {
-  table t{{"queue", "exclusive", "messages"}, {}};
-  for (const auto& queue : queues) t.rows.push_back({queue.name, queue.exclusive, queue.messages});
+  table t{{"queue", "exclusive", "messages", "backfill", "policy", "operator_policy"}, {}};
+  const auto if_any = [](const std::string& name) {
+    return name.empty() ? table::cell{} : table::cell{name};
+  };
+  for (const auto& queue : queues) {
+    t.rows.push_back({queue.name, queue.exclusive, queue.messages, queue.backfill, if_any(queue.policy),
+                      if_any(queue.operator_policy)});
+  }
   return t;
 }
 
@@ -58,21 +70,54 @@ std::string name_of(exchange_type type) {
       return "fanout";
     case exchange_type::topic:
       return "topic";
+    case exchange_type::headers:
+      return "headers";
+    case exchange_type::consistent_hash:
+      return "consistent-hash";
   }
   return fmt::format("type {}", static_cast<int>(type));
 }
 
 table to_table(const std::vector<exchange_info>& exchanges) {
-  table t{{"exchange", "type", "partitions", "bindings"}, {}};
+  table t{{"exchange", "type", "partitions", "bindings", "durable", "auto_delete", "internal", "alternate"},
+          {}};
   for (const auto& e : exchanges) {
-    t.rows.push_back({e.name, name_of(e.type), std::uint64_t{e.partitions}, e.bindings});
+    const exchange_options& o = e.options;
+    t.rows.push_back({e.name, name_of(o.type), std::uint64_t{o.partitions}, e.bindings, o.durable,
+                      o.auto_delete, o.internal,
+                      o.alternate_exchange.empty() ? table::cell{} : table::cell{o.alternate_exchange}});
   }
   return t;
 }
 
+/// The value of a binding's argument, for people.
+struct argument_text {
+  std::string operator()(std::monostate) const { return {}; }
+  std::string operator()(bool v) const { return v ? "true" : "false"; }
+  std::string operator()(std::int64_t v) const { return fmt::format("{}", v); }
+  std::string operator()(double v) const { return fmt::format("{}", v); }
+  std::string operator()(const std::string& v) const { return fmt::format("'{}'", v); }
+  std::string operator()(const binary& v) const { return fmt::format("{} bytes", v.size()); }
+  std::string operator()(timestamp v) const { return to_rfc3339(v); }
+};
+
+table::cell text_of(const binding_arguments& arguments) {
+  if (arguments.empty()) return {};
+  std::string text;
+  for (const header& a : arguments) {
+    if (!text.empty()) text += ", ";
+    const std::string value = std::visit(argument_text{}, a.value);
+    text += value.empty() ? a.name : fmt::format("{}={}", a.name, value);
+  }
+  return text;
+}
+
 table to_table(const std::vector<binding_info>& bindings) {
-  table t{{"exchange", "queue", "key"}, {}};
-  for (const auto& b : bindings) t.rows.push_back({b.exchange, b.queue, b.key});
+  table t{{"exchange", "destination", "kind", "key", "arguments"}, {}};
+  for (const auto& b : bindings) {
+    t.rows.push_back(
+        {b.exchange, b.destination, b.to_exchange ? "exchange" : "queue", b.key, text_of(b.arguments)});
+  }
   return t;
 }
 
@@ -117,6 +162,23 @@ result<std::vector<binding_info>> select_bindings(const attachment& store, const
   return bindings;
 }
 
+/// Of both kinds; a name may be that of two.
+result<table> list_policies(const attachment& store, const list_request& request) {
+  auto policies = store.policies();
+  if (!policies) return policies.error();
+  auto by_operator = store.operator_policies();
+  if (!by_operator) return by_operator.error();
+  if (request.name) {
+    std::erase_if(*policies, [&](const policy_info& p) { return p.name != *request.name; });
+    std::erase_if(*by_operator, [&](const operator_policy_info& p) { return p.name != *request.name; });
+    if (policies->empty() && by_operator->empty()) {
+      return error{errc::unknown_policy, fmt::format("list policy '{}' of store '{}': there is none",
+                                                     *request.name, request.directory.string())};
+    }
+  }
+  return policy_table(*policies, *by_operator);
+}
+
 template <class Info>
 result<table> to_table(const result<std::vector<Info>>& listed) {
   if (!listed) return listed.error();
@@ -139,6 +201,8 @@ result<table> list(const attachment& store, const list_request& request) {
       return to_table(select(store.exchanges(), request, "exchange", errc::unknown_exchange));
     case subject::bindings:
       return to_table(select_bindings(store, request));
+    case subject::policies:
+      return list_policies(store, request);
     case subject::jobs:
       return to_table(select(store.jobs(), request, "job", errc::unknown_job));
   }

@@ -39,8 +39,14 @@ result<int> run(const repair_request& request) {
     offsets += lost.end - lost.first;
   }
   for (const auto& lost : report->messages) {
-    out.write(fmt::format("queue '{}': {}\n", printable(lost.queue), counted(lost.count, "message")));
+    out.write(fmt::format("{} '{}': {}\n", lost.of_share_group ? "share group" : "queue",
+                          printable(lost.queue),
+                          counted(lost.count, lost.of_share_group ? "record" : "message")));
     messages += lost.count;
+  }
+  if (report->delayed > 0) {
+    out.write(fmt::format("schedule: {}\n", counted(report->delayed, "delayed message")));
+    messages += report->delayed;
   }
   for (const auto& lost : report->values) {
     out.write(fmt::format("table '{}' key {}: {}\n", printable(lost.table),

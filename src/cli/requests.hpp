@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <levada/definitions.hpp>
 #include <levada/options.hpp>
 #include <levada/record.hpp>
 #include <levada/types.hpp>
@@ -14,7 +15,7 @@ namespace levada::cli {
 
 /// What `levada topics`, `groups`, `queues`, `exchanges`, `bindings` and `jobs` are asked for.
 struct list_request {
-  enum class subject { topics, groups, queues, exchanges, bindings, jobs };
+  enum class subject { topics, groups, queues, exchanges, bindings, policies, jobs };
 
   subject what = subject::topics;
   std::filesystem::path directory;
@@ -78,6 +79,21 @@ struct deletion_request {
   std::filesystem::path directory;
   std::string group;
   group_deletion_options options;
+};
+
+/// What `levada definitions export` is asked for.
+struct export_request {
+  std::filesystem::path directory;
+  std::string virtual_host = "/";
+};
+
+/// What `levada definitions import` is asked for.
+struct import_request {
+  std::filesystem::path directory;
+  /// "-" is standard input.
+  std::string file;
+  definitions_import_options options;
+  bool json = false;
 };
 
 /// What `levada why-space` is asked for.

@@ -16,6 +16,7 @@ struct show_cell {
   std::string operator()(std::monostate) const { return "-"; }
   std::string operator()(bool b) const { return b ? "yes" : "no"; }
   std::string operator()(std::uint64_t n) const { return fmt::format("{}", n); }
+  std::string operator()(std::int64_t n) const { return fmt::format("{}", n); }
   std::string operator()(double x) const { return fmt::format("{}", x); }
   // An empty name would look like a missing column.
   std::string operator()(const std::string& s) const { return s.empty() ? "\"\"" : printable(s); }
@@ -39,7 +40,8 @@ void write_aligned(output& out, const table& t) {
   for (const auto& row : t.rows) {
     auto& line = lines.emplace_back();
     for (std::size_t c = 0; c < row.size(); ++c) {
-      if (std::holds_alternative<std::uint64_t>(row[c]) || std::holds_alternative<double>(row[c])) {
+      if (std::holds_alternative<std::uint64_t>(row[c]) || std::holds_alternative<std::int64_t>(row[c]) ||
+          std::holds_alternative<double>(row[c])) {
         numeric[c] = true;
       }
       line.push_back(std::visit(show_cell{}, row[c]));

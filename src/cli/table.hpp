@@ -13,7 +13,7 @@ class output;
 /// Rows of named values, to be shown to people as aligned columns and to programs as JSON.
 struct table {
   /// `monostate` stands for what is not there.
-  using cell = std::variant<std::monostate, bool, std::uint64_t, double, std::string>;
+  using cell = std::variant<std::monostate, bool, std::uint64_t, std::int64_t, double, std::string>;
 
   /// Names of the columns: the fields of JSON objects, and in capitals the heading.
   std::vector<std::string_view> columns;

@@ -31,6 +31,10 @@ wording words_of(space_reason reason) {
       return {"within limits", "within_limits"};
     case space_reason::queue_reference:
       return {"queue", "queue_reference"};
+    case space_reason::delayed_message:
+      return {"delayed", "delayed_message"};
+    case space_reason::backfill:
+      return {"backfill", "backfill"};
     case space_reason::lagging_group:
       return {"group behind", "lagging_group"};
     case space_reason::lagging_job:

@@ -17,7 +17,7 @@
 namespace levada {
 namespace {
 
-constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t nobody = std::numeric_limits<std::uint32_t>::max();
 
 /// The partitions to assign, and who holds them. Members, topics and partitions are numbers.
 ///
@@ -63,7 +63,7 @@ class balancer {
   void group_topics(const std::vector<std::vector<std::uint32_t>>& readers) {
     std::map<std::vector<std::uint32_t>, std::uint32_t> classes;  // by readers
     std::vector<std::vector<std::uint32_t>> read(members_);       // classes, by member
-    class_of_topic_.resize(readers.size(), none);
+    class_of_topic_.resize(readers.size(), nobody);
     for (std::uint32_t t = 0; t < readers.size(); ++t) {
       if (readers[t].empty()) continue;
       const auto [at, fresh] = classes.try_emplace(readers[t], static_cast<std::uint32_t>(classes.size()));
@@ -92,8 +92,8 @@ class balancer {
       first_[t] = static_cast<std::uint32_t>(topic_.size());
       if (!readers[t].empty()) topic_.resize(topic_.size() + topics[t].partitions, t);
     }
-    owner_.resize(topic_.size(), none);
-    holder_.resize(topic_.size(), none);
+    owner_.resize(topic_.size(), nobody);
+    holder_.resize(topic_.size(), nobody);
   }
 
   void note_owners(std::span<const assignor_member> members, std::span<const assignor_topic> topics) {
@@ -106,13 +106,13 @@ class balancer {
         if (at == places.end() || partition.value() >= topics[at->second].partitions) continue;
         if (!reads(m, class_of_topic_[at->second])) continue;
         std::uint32_t& owner = owner_[first_[at->second] + partition.value()];
-        if (owner == none) owner = m;
+        if (owner == nobody) owner = m;
       }
     }
   }
 
   [[nodiscard]] bool reads(std::uint32_t m, std::uint32_t c) const {
-    if (c == none) return false;
+    if (c == nobody) return false;
     const auto& kinds = kinds_of_class_[c];
     return std::binary_search(kinds.begin(), kinds.end(), kind_of_[m]);
   }
@@ -142,7 +142,7 @@ class balancer {
   /// Leaves with everyone what was theirs. Backwards, so that the last partitions are the first to go.
   void keep() {
     for (auto p = static_cast<std::uint32_t>(topic_.size()); p-- > 0;) {
-      if (owner_[p] != none) give(p, owner_[p]);
+      if (owner_[p] != nobody) give(p, owner_[p]);
     }
   }
 
@@ -150,13 +150,13 @@ class balancer {
   void fill() {
     std::vector<std::uint32_t> free;
     for (std::uint32_t p = 0; p < topic_.size(); ++p) {
-      if (holder_[p] == none) free.push_back(p);
+      if (holder_[p] == nobody) free.push_back(p);
     }
     std::stable_sort(free.begin(), free.end(), [this](std::uint32_t a, std::uint32_t b) {
       return readers_of_class_[class_of(a)] < readers_of_class_[class_of(b)];
     });
     for (const std::uint32_t p : free) {
-      loaded least{none, none};
+      loaded least{nobody, nobody};
       for (const std::uint32_t k : kinds_of_class_[class_of(p)])
         least = std::min(least, *of_kind_[k].begin());
       give(p, least.second);
@@ -182,16 +182,16 @@ class balancer {
   /// nor be relieved themselves: their kinds are settled.
   void relieve(std::uint32_t m, std::vector<char>& settled) {
     std::vector<std::uint32_t> giver(kinds_of_class_.size(),
-                                     none);                     // from whom the chain has a class's partition
-    std::vector<std::uint32_t> through(of_kind_.size(), none);  // by which class the chain comes to a kind
-    std::vector<std::uint32_t> reached;                         // kinds
+                                     nobody);  // from whom the chain has a class's partition
+    std::vector<std::uint32_t> through(of_kind_.size(), nobody);  // by which class the chain comes to a kind
+    std::vector<std::uint32_t> reached;                           // kinds
     std::vector<std::uint32_t> front{m};
     std::size_t expanded = 0;
     while (!front.empty()) {
-      const auto is_open = [&](std::uint32_t k) { return settled[k] == 0 && through[k] == none; };
+      const auto is_open = [&](std::uint32_t k) { return settled[k] == 0 && through[k] == nobody; };
       for (const std::uint32_t from : front) {
         for (const auto& [c, partitions] : held_[from]) {
-          if (giver[c] != none) continue;
+          if (giver[c] != nobody) continue;
           giver[c] = from;
           for (const std::uint32_t k : kinds_of_class_[c]) {
             if (!is_open(k)) continue;
@@ -200,11 +200,11 @@ class balancer {
           }
         }
       }
-      loaded least{none, none};
+      loaded least{nobody, nobody};
       for (std::size_t i = expanded; i < reached.size(); ++i) {
         least = std::min(least, *of_kind_[reached[i]].begin());
       }
-      if (least.first != none && least.first + 2 <= loads_[m]) {
+      if (least.first != nobody && least.first + 2 <= loads_[m]) {
         for (std::uint32_t to = least.second; to != m;) {
           const std::uint32_t c = through[kind_of_[to]];
           const std::uint32_t from = giver[c];
@@ -225,7 +225,7 @@ class balancer {
 
   [[nodiscard]] bool moved() const {
     for (std::uint32_t p = 0; p < holder_.size(); ++p) {
-      if (owner_[p] != none && owner_[p] != holder_[p]) return true;
+      if (owner_[p] != nobody && owner_[p] != holder_[p]) return true;
     }
     return false;
   }
@@ -237,7 +237,7 @@ class balancer {
   void save_moves();
 
   std::uint32_t members_;
-  std::vector<std::uint32_t> class_of_topic_;               // none: nobody reads it
+  std::vector<std::uint32_t> class_of_topic_;               // nobody: nobody reads it
   std::vector<std::size_t> readers_of_class_;               // how many
   std::vector<std::vector<std::uint32_t>> kinds_of_class_;  // who reads it; ascending
   std::vector<std::uint32_t> kind_of_;                      // by member
@@ -270,8 +270,8 @@ void balancer::save_moves() {
 
   struct node {
     std::int64_t cost = 0;
-    std::uint32_t from = none;       // node
-    std::uint32_t partition = none;  // what a member gives on the way here
+    std::uint32_t from = nobody;       // node
+    std::uint32_t partition = nobody;  // what a member gives on the way here
   };
   std::vector<node> nodes;
   bool shortened = false;
@@ -284,17 +284,17 @@ void balancer::save_moves() {
     for (std::uint32_t p = 0; p < holder_.size(); ++p) {
       const std::uint32_t m = holder_[p];
       edge(m, first_class + class_of(p), owner_[p] == m ? 1 : 0, p);
-      if (owner_[p] != none && owner_[p] != m) edge(m, owner_[p], -1, p);
+      if (owner_[p] != nobody && owner_[p] != m) edge(m, owner_[p], -1, p);
     }
     for (std::uint32_t c = 0; c < classes; ++c) {
-      for (const std::uint32_t k : kinds_of_class_[c]) edge(first_class + c, first_kind + k, 0, none);
+      for (const std::uint32_t k : kinds_of_class_[c]) edge(first_class + c, first_kind + k, 0, nobody);
     }
     for (std::uint32_t m = 0; m < members_; ++m) {
-      edge(first_kind + kind_of_[m], m, 0, none);
-      edge(m, turn, step * loads_[m], none);
+      edge(first_kind + kind_of_[m], m, 0, nobody);
+      edge(m, turn, step * loads_[m], nobody);
     }
     for (std::uint32_t m = 0; m < members_; ++m) {
-      if (loads_[m] > 0) edge(turn, m, -step * (std::int64_t{loads_[m]} - 1), none);
+      if (loads_[m] > 0) edge(turn, m, -step * (std::int64_t{loads_[m]} - 1), nobody);
     }
   };
   /// Does what the ring through this node says: each partition goes to the next member on the way.
@@ -305,7 +305,7 @@ void balancer::save_moves() {
     std::uint32_t receiver = to;
     do {
       const node& here = nodes[to];
-      if (here.partition != none) {
+      if (here.partition != nobody) {
         holder_[here.partition] = receiver;
         --loads_[here.from];
         ++loads_[receiver];
@@ -319,14 +319,14 @@ void balancer::save_moves() {
   std::vector<std::uint32_t> seen;
   const auto pass_on_all = [&] {
     bool found = false;
-    seen.assign(nodes.size(), none);
+    seen.assign(nodes.size(), nobody);
     for (std::uint32_t start = 0; start < nodes.size(); ++start) {
       std::uint32_t n = start;
-      while (n != none && seen[n] == none) {
+      while (n != nobody && seen[n] == nobody) {
         seen[n] = start;
         n = nodes[n].from;
       }
-      if (n == none || seen[n] != start) continue;
+      if (n == nobody || seen[n] != start) continue;
       pass_on(n);
       found = true;
     }

@@ -254,6 +254,51 @@ result<std::string> encode_extras(std::string_view routing_key, const record& r)
   return out;
 }
 
+std::vector<header_view> headers_in(std::string_view extras) {
+  std::vector<header_view> all;
+  for_each_field(extras, [&](tag t, field_reader& reader) {
+    if (t != tag::header) return skip(t, reader);
+    const auto name = reader.text();
+    all.push_back({name, reader.value()});
+    return true;
+  });
+  return all;
+}
+
+properties_view properties_in(std::string_view extras) noexcept {
+  properties_view p;
+  for_each_field(extras, [&](tag t, field_reader& reader) {
+    switch (t) {
+      case tag::content_type:
+        p.content_type = reader.text();
+        return true;
+      case tag::message_id:
+        p.message_id = reader.text();
+        return true;
+      case tag::correlation_id:
+        p.correlation_id = reader.text();
+        return true;
+      case tag::reply_to:
+        p.reply_to = reader.text();
+        return true;
+      case tag::type:
+        p.type = reader.text();
+        return true;
+      case tag::expiration:
+        p.expiration = std::chrono::milliseconds{reader.number<std::int64_t>()};
+        return true;
+      case tag::priority:
+        p.priority = reader.number<std::uint8_t>();
+        return true;
+      case tag::routing_key:
+      case tag::header:
+        return skip(t, reader);
+    }
+    return false;
+  });
+  return p;
+}
+
 result<record_source> source_of(const record& r, std::string_view extras) {
   record_source source;
   source.has_key = r.key().has_value();
@@ -277,6 +322,32 @@ result<record_source> source_of(const record& r, std::string_view extras) {
   return source;
 }
 
+header_value copy_of(const header_value_view& value) {
+  const auto own = [](const auto& v) -> header_value {
+    using type = std::decay_t<decltype(v)>;
+    if constexpr (std::is_same_v<type, std::string_view>) {
+      return std::string{v};
+    } else if constexpr (std::is_same_v<type, std::span<const std::byte>>) {
+      return binary(v.begin(), v.end());
+    } else {
+      return v;
+    }
+  };
+  return std::visit(own, value);
+}
+
+properties copy_of(const properties_view& p) {
+  properties copy;
+  copy.content_type = p.content_type;
+  copy.message_id = p.message_id;
+  copy.correlation_id = p.correlation_id;
+  copy.reply_to = p.reply_to;
+  copy.type = p.type;
+  copy.expiration = p.expiration;
+  copy.priority = p.priority;
+  return copy;
+}
+
 }  // namespace levada::log
 
 namespace levada {
@@ -296,25 +367,8 @@ record::record(const record_view& view) {
   } else {
     value_ = view.value();
   }
-  const auto own = [](const auto& v) -> header_value {
-    using type = std::decay_t<decltype(v)>;
-    if constexpr (std::is_same_v<type, std::string_view>) {
-      return std::string{v};
-    } else if constexpr (std::is_same_v<type, std::span<const std::byte>>) {
-      return binary(v.begin(), v.end());
-    } else {
-      return v;
-    }
-  };
-  for (const auto& h : view.headers()) headers_.push_back({std::string{h.name}, std::visit(own, h.value)});
-  const properties_view p = view.properties();
-  properties_.content_type = p.content_type;
-  properties_.message_id = p.message_id;
-  properties_.correlation_id = p.correlation_id;
-  properties_.reply_to = p.reply_to;
-  properties_.type = p.type;
-  properties_.expiration = p.expiration;
-  properties_.priority = p.priority;
+  for (const auto& h : view.headers()) headers_.push_back({std::string{h.name}, log::copy_of(h.value)});
+  properties_ = log::copy_of(view.properties());
 }
 
 std::string_view record_view::routing_key() const noexcept {
@@ -328,14 +382,7 @@ std::string_view record_view::routing_key() const noexcept {
 }
 
 std::vector<header_view> record_view::headers() const {
-  std::vector<header_view> all;
-  log::for_each_field(encoded_.extras(), [&](log::tag t, log::field_reader& reader) {
-    if (t != log::tag::header) return log::skip(t, reader);
-    const auto name = reader.text();
-    all.push_back({name, reader.value()});
-    return true;
-  });
-  return all;
+  return log::headers_in(encoded_.extras());
 }
 
 std::optional<header_value_view> record_view::header(std::string_view name) const {
@@ -353,37 +400,7 @@ std::optional<header_value_view> record_view::header(std::string_view name) cons
 }
 
 properties_view record_view::properties() const noexcept {
-  properties_view p;
-  log::for_each_field(encoded_.extras(), [&](log::tag t, log::field_reader& reader) {
-    switch (t) {
-      case log::tag::content_type:
-        p.content_type = reader.text();
-        return true;
-      case log::tag::message_id:
-        p.message_id = reader.text();
-        return true;
-      case log::tag::correlation_id:
-        p.correlation_id = reader.text();
-        return true;
-      case log::tag::reply_to:
-        p.reply_to = reader.text();
-        return true;
-      case log::tag::type:
-        p.type = reader.text();
-        return true;
-      case log::tag::expiration:
-        p.expiration = std::chrono::milliseconds{reader.number<std::int64_t>()};
-        return true;
-      case log::tag::priority:
-        p.priority = reader.number<std::uint8_t>();
-        return true;
-      case log::tag::routing_key:
-      case log::tag::header:
-        return log::skip(t, reader);
-    }
-    return false;
-  });
-  return p;
+  return log::properties_in(encoded_.extras());
 }
 
 }  // namespace levada

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <levada/detail/record_format.hpp>
 #include <levada/error.hpp>
@@ -26,13 +27,15 @@ struct record_access {
   }
   template <class Delivery>
   static void fill(Delivery& delivery, const record_view& record, std::shared_ptr<const void>&& bytes,
-                   delivery_tag tag, bool redelivered) {
+                   delivery_tag tag, bool redelivered, std::uint32_t count = 0) {
     delivery.record_ = record;
     delivery.bytes_ = std::move(bytes);
     delivery.tag_ = tag;
     delivery.redelivered_ = redelivered;
+    delivery.count_ = count;
   }
   using batch_content = record_batch::content;
+  static std::string_view extras_of(const record_view& record) noexcept { return record.encoded_.extras(); }
 };
 
 }  // namespace levada::detail
@@ -89,7 +92,15 @@ struct records_prefix {
 /// field.
 [[nodiscard]] result<std::string> encode_extras(std::string_view routing_key, const record& r);
 
+/// What extras hold, borrowed from them.
+[[nodiscard]] std::vector<header_view> headers_in(std::string_view extras);
+[[nodiscard]] properties_view properties_in(std::string_view extras) noexcept;
+
 /// The pieces of `r`, whose extras have been encoded. Fails with `field_too_long` for its key.
 [[nodiscard]] result<record_source> source_of(const record& r, std::string_view extras);
+
+/// What a view borrows, owned.
+[[nodiscard]] header_value copy_of(const header_value_view& value);
+[[nodiscard]] properties copy_of(const properties_view& p);
 
 }  // namespace levada::log

@@ -98,4 +98,8 @@ storage::bytes row_encoder::stamped_row(std::size_t i, const stamp& at) {
   return {buffer_.data() + r.begin, sizeof header + r.records_size};
 }
 
+storage::bytes row_encoder::records_of(std::size_t i) const noexcept {
+  return {buffer_.data() + rows_[i].begin + sizeof(storage::row_header), rows_[i].records_size};
+}
+
 }  // namespace levada::log

@@ -53,6 +53,8 @@ class row_encoder {
   }
   /// How many records begin in the i-th row.
   [[nodiscard]] std::uint32_t records_in(std::size_t i) const noexcept { return rows_[i].count; }
+  /// The records in the i-th row, as encoded, or the part of a large one that it holds.
+  [[nodiscard]] storage::bytes records_of(std::size_t i) const noexcept;
   /// Finishes the row under way. Idempotent; to be called before stamping.
   void finish() noexcept;
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "storage/row.hpp"
 
@@ -32,26 +33,20 @@ struct stored_row {
   std::uint64_t tail;
   std::uint64_t settled;
   std::uint64_t exposed;
+  std::uint64_t bytes;
 };
+static_assert(sizeof(stored_row) + (lanes_max - 1) * sizeof(lane_row) <= storage::row_bytes_max);
 
 struct block_header {
   std::uint64_t checksum;
-  std::array<std::uint64_t, 2> settled;
-  std::array<std::uint64_t, 2> delivered;
+  std::uint64_t settled;
+  std::uint64_t delivered;
 };
 static_assert(sizeof(block_header) + block_entries * sizeof(reference) <= storage::row_bytes_max);
 
 std::uint64_t checksum_of(const block_key& key, storage::bytes value) noexcept {
   const auto rest = value.subspan(sizeof(std::uint64_t));
   return storage::records_hash(rest) ^ storage::records_hash(key.view());
-}
-
-std::array<std::uint64_t, 2> to_words(const std::bitset<128>& bits) noexcept {
-  constexpr std::bitset<128> low{std::numeric_limits<std::uint64_t>::max()};
-  return {(bits & low).to_ullong(), (bits >> 64).to_ullong()};
-}
-std::bitset<128> to_bits(const std::array<std::uint64_t, 2>& words) noexcept {
-  return std::bitset<128>{words[0]} | (std::bitset<128>{words[1]} << 64);
 }
 
 error damaged(std::uint32_t queue, const char* what) {
@@ -66,7 +61,7 @@ result<block> decode(std::uint32_t queue, const block_key& key, storage::bytes v
   }
   std::memcpy(&header, value.data(), sizeof header);
   if (header.checksum != checksum_of(key, value)) return damaged(queue, "a block has a wrong checksum");
-  block b{storage::big_endian(key.number_big_endian), to_bits(header.settled), to_bits(header.delivered), {}};
+  block b{storage::big_endian(key.number_big_endian), header.settled, header.delivered, {}};
   b.entries.resize((value.size() - sizeof header) / sizeof(reference));
   if (!b.entries.empty()) {
     std::memcpy(b.entries.data(), value.data() + sizeof header, b.entries.size() * sizeof(reference));
@@ -77,7 +72,7 @@ result<block> decode(std::uint32_t queue, const block_key& key, storage::bytes v
 result<void> write_block(storage::write_transaction& txn, const storage::main_tables& tables,
                          std::uint32_t queue, const block& b) {
   std::array<std::byte, storage::row_bytes_max> buffer;
-  block_header header{0, to_words(b.settled), to_words(b.delivered)};
+  block_header header{0, b.settled.to_ullong(), b.delivered.to_ullong()};
   std::memcpy(buffer.data(), &header, sizeof header);
   const std::size_t size = sizeof header + b.entries.size() * sizeof(reference);
   std::memcpy(buffer.data() + sizeof header, b.entries.data(), size - sizeof header);
@@ -119,18 +114,32 @@ result<std::optional<queue_row>> read_row(const storage::transaction& txn, const
   if (!value) return value.error();
   if (!*value) return std::optional<queue_row>{};
   stored_row stored{};
-  if ((*value)->size() != sizeof stored) return damaged(queue, "its state has an impossible size");
+  const std::size_t size = (*value)->size();
+  if (size < sizeof stored || (size - sizeof stored) % sizeof(lane_row) != 0 ||
+      (size - sizeof stored) / sizeof(lane_row) >= lanes_max) {
+    return damaged(queue, "its state has an impossible size");
+  }
   std::memcpy(&stored, (*value)->data(), sizeof stored);
   if (stored.checksum != checksum_of(key, **value)) return damaged(queue, "its state has a wrong checksum");
-  return std::optional<queue_row>{{stored.tail, stored.settled, stored.exposed}};
+  queue_row row{stored.tail, stored.settled, stored.exposed, stored.bytes};
+  row.further.resize((size - sizeof stored) / sizeof(lane_row));
+  if (!row.further.empty())
+    std::memcpy(row.further.data(), (*value)->data() + sizeof stored, size - sizeof stored);
+  return std::optional{std::move(row)};
 }
 
 result<void> write_row(storage::write_transaction& txn, const storage::main_tables& tables,
                        std::uint32_t queue, const queue_row& row) {
   const block_key key{queue, state_number};
-  stored_row stored{0, row.tail, row.settled, row.exposed};
-  stored.checksum = checksum_of(key, std::as_bytes(std::span{&stored, 1}));
-  return txn.put(tables.queues, key.view(), std::as_bytes(std::span{&stored, 1}));
+  std::array<std::byte, sizeof(stored_row) + (lanes_max - 1) * sizeof(lane_row)> buffer;
+  stored_row stored{0, row.tail, row.settled, row.exposed, row.bytes};
+  const std::size_t further = std::min(row.further.size(), lanes_max - 1) * sizeof(lane_row);
+  std::memcpy(buffer.data(), &stored, sizeof stored);
+  if (further > 0) std::memcpy(buffer.data() + sizeof stored, row.further.data(), further);
+  const storage::bytes value{buffer.data(), sizeof stored + further};
+  stored.checksum = checksum_of(key, value);
+  std::memcpy(buffer.data(), &stored.checksum, sizeof stored.checksum);
+  return txn.put(tables.queues, key.view(), value);
 }
 
 result<std::optional<block>> read_block(const storage::transaction& txn, const storage::main_tables& tables,
@@ -161,38 +170,95 @@ result<std::optional<std::uint64_t>> first_block(const storage::transaction& txn
   return std::optional<std::uint64_t>{number};
 }
 
-result<void> append(storage::write_transaction& txn, const storage::main_tables& tables, std::uint32_t queue,
-                    queue_row& row, std::span<const reference> entries) {
+namespace {
+
+/// The block in which position `at` of a lane stands, with the entries before that.
+result<block> block_up_to(const storage::transaction& txn, const storage::main_tables& tables,
+                          std::uint32_t queue, std::size_t lane, std::uint64_t at) {
+  const std::uint64_t number = (lane_begin(lane) + at) / block_entries;
+  if (at % block_entries == 0) return block{number, {}, {}, {}};
+  auto stored = read_block(txn, tables, queue, number);
+  if (!stored) return stored.error();
+  if (!*stored || (*stored)->entries.size() != at % block_entries)
+    return damaged(queue, "its last block is not where it ends");
+  return std::move(**stored);
+}
+
+}  // namespace
+
+result<void> fill(storage::write_transaction& txn, const storage::main_tables& tables, std::uint32_t queue,
+                  queue_row& row, std::size_t lane, std::uint64_t at, std::span<const reference> entries) {
   while (!entries.empty()) {
-    const std::uint64_t number = row.tail / block_entries;
-    const std::size_t place = row.tail % block_entries;
-    block b{number, {}, {}, {}};
-    if (place > 0) {
-      auto stored = read_block(txn, tables, queue, number);
-      if (!stored) return stored.error();
-      if (!*stored || (*stored)->entries.size() != place)
-        return damaged(queue, "its last block is not where it ends");
-      b = std::move(**stored);
-    }
+    auto filled = block_up_to(txn, tables, queue, lane, at);
+    if (!filled) return filled.error();
+    block& b = *filled;
+    const std::size_t place = at % block_entries;
     const std::size_t n = std::min<std::size_t>(entries.size(), block_entries - place);
     b.entries.insert(b.entries.end(), entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(n));
     if (auto written = write_block(txn, tables, queue, b); !written) return written;
+    for (const reference& e : entries.first(n)) row.bytes += e.bytes;
     entries = entries.subspan(n);
-    row.tail += n;
+    at += n;
   }
   return {};
 }
 
-result<void> settle(storage::write_transaction& txn, const storage::main_tables& tables, std::uint32_t queue,
-                    std::span<const std::uint64_t> positions) {
-  return change_blocks(
-      txn, tables, queue, positions, [](block& b, std::size_t place) { b.settled.set(place); }, true);
+result<void> append(storage::write_transaction& txn, const storage::main_tables& tables, std::uint32_t queue,
+                    queue_row& row, std::span<const reference> entries, std::size_t lane) {
+  lane_row state = lane < row.lanes() ? row.lane(lane) : lane_row{};
+  if (auto filled = fill(txn, tables, queue, row, lane, state.tail, entries); !filled) return filled;
+  state.tail += entries.size();
+  row.set_lane(lane, state);
+  return {};
+}
+
+result<void> complete_block(storage::write_transaction& txn, const storage::main_tables& tables,
+                            std::uint32_t queue, std::size_t lane, std::uint64_t at) {
+  if (at % block_entries == 0) return {};
+  auto last = block_up_to(txn, tables, queue, lane, at);
+  if (!last) return last.error();
+  for (std::size_t place = last->entries.size(); place < block_entries; ++place) last->settled.set(place);
+  if (last->settled.count() == block_entries) return erase_block(txn, tables, queue, last->number);
+  last->entries.resize(block_entries);
+  return write_block(txn, tables, queue, *last);
+}
+
+result<std::uint64_t> settle(storage::write_transaction& txn, const storage::main_tables& tables,
+                             std::uint32_t queue, std::span<const std::uint64_t> positions) {
+  std::uint64_t bytes = 0;
+  auto changed = change_blocks(
+      txn, tables, queue, positions,
+      [&bytes](block& b, std::size_t place) {
+        if (!b.settled.test(place)) bytes += b.entries.at(place).bytes;
+        b.settled.set(place);
+      },
+      true);
+  if (!changed) return changed.error();
+  return bytes;
 }
 
 result<void> mark_delivered(storage::write_transaction& txn, const storage::main_tables& tables,
                             std::uint32_t queue, std::span<const std::uint64_t> positions) {
   return change_blocks(
       txn, tables, queue, positions, [](block& b, std::size_t place) { b.delivered.set(place); }, false);
+}
+
+result<void> count_deliveries(storage::write_transaction& txn, const storage::main_tables& tables,
+                              std::uint32_t queue, std::span<const std::uint64_t> positions) {
+  return change_blocks(
+      txn, tables, queue, positions,
+      [](block& b, std::size_t place) {
+        auto& count = b.entries.at(place).deliveries;
+        if (count < std::numeric_limits<std::uint16_t>::max()) ++count;
+      },
+      false);
+}
+
+result<void> postpone(storage::write_transaction& txn, const storage::main_tables& tables,
+                      std::uint32_t queue, std::uint64_t position, std::uint32_t not_before) {
+  return change_blocks(
+      txn, tables, queue, std::span{&position, 1},
+      [not_before](block& b, std::size_t place) { b.entries.at(place).not_before = not_before; }, false);
 }
 
 result<std::uint64_t> count_entries(const storage::transaction& txn, const storage::main_tables& tables,

@@ -21,10 +21,17 @@ result<void> for_each_block(const storage::transaction& txn, const storage::main
   }
 }
 
+bool reaches_no_further(const queue_row& a, const queue_row& b) {
+  for (std::size_t n = 0; n < a.lanes(); ++n) {
+    if (a.lane(n).tail > (n < b.lanes() ? b.lane(n).tail : 0)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-result<void> for_each_unsettled(const storage::transaction& txn, const storage::main_tables& tables,
-                                std::uint32_t queue, const std::function<void(const reference&)>& each) {
+result<void> for_each_readable(const storage::transaction& txn, const storage::main_tables& tables,
+                               std::uint32_t queue, const std::function<void(const reference&)>& each) {
   return for_each_block(txn, tables, queue, [&each](std::uint64_t, const std::optional<block>& found) {
     if (!found) return;
     for (std::size_t i = 0; i < found->entries.size(); ++i) {
@@ -35,40 +42,59 @@ result<void> for_each_unsettled(const storage::transaction& txn, const storage::
 
 result<std::optional<damaged_queue>> examine_queue(const storage::transaction& txn,
                                                    const storage::main_tables& tables, std::uint32_t queue,
-                                                   const std::function<bool(const reference&)>& is_lost) {
+                                                   const std::function<bool(const reference&)>& is_lost,
+                                                   const std::vector<std::uint64_t>& kept_free) {
   damaged_queue q;
   q.id = queue;
   std::uint64_t unsettled = 0;
-  std::uint64_t tail = 0;
+  std::uint64_t bytes = 0;  // of what is left
+  queue_row found_row;      // how far the lanes reach
+  const auto reaches = [&found_row](std::uint64_t end) {
+    const std::size_t lane = lane_of(end - 1);
+    found_row.set_lane(lane, {end - lane_begin(lane), 0});
+  };
   auto walked =
       for_each_block(txn, tables, queue, [&](std::uint64_t number, const std::optional<block>& found) {
         if (!found) {
           // How many entries it had cannot be told; positions are never used twice.
           q.blocks.push_back(number);
-          tail = (number + 1) * block_entries;
+          reaches((number + 1) * block_entries);
           return;
         }
-        tail = number * block_entries + found->entries.size();
+        if (!found->entries.empty()) reaches(number * block_entries + found->entries.size());
         for (std::size_t i = 0; i < found->entries.size(); ++i) {
           if (found->settled.test(i)) continue;
           ++unsettled;
-          if (is_lost(found->entries[i])) q.positions.push_back(number * block_entries + i);
+          if (is_lost(found->entries[i])) {
+            q.positions.push_back(number * block_entries + i);
+          } else {
+            bytes += found->entries[i].bytes;
+          }
         }
       });
   if (!walked) return walked.error();
+  for (std::size_t lane = 0; lane < kept_free.size(); ++lane) {
+    const std::uint64_t found_end = lane < found_row.lanes() ? found_row.lane(lane).tail : 0;
+    if (kept_free[lane] > found_end) reaches(lane_begin(lane) + kept_free[lane]);
+  }
   auto row = read_row(txn, tables, queue);
   if (!row && row.error() != errc::damaged) return row.error();
   const queue_row known = row ? row->value_or(queue_row{}) : queue_row{};
-  const std::uint64_t ready = known.tail - known.settled;
-  const bool believed = row.has_value() && known.settled <= known.tail && ready >= unsettled &&
-                        (q.blocks.empty() ? ready == unsettled && tail <= known.tail
+  const std::uint64_t ready = known.left();
+  const bool believed = row.has_value() && known.settled <= known.entered() && ready >= unsettled &&
+                        (q.blocks.empty() ? ready == unsettled && reaches_no_further(found_row, known)
                                           : ready - unsettled <= q.blocks.size() * block_entries);
-  if (believed && q.blocks.empty() && q.positions.empty()) return std::optional<damaged_queue>{};
+  if (believed && q.blocks.empty() && q.positions.empty() && known.bytes == bytes)
+    return std::optional<damaged_queue>{};
   q.count = q.positions.size();
   if (believed) {
     q.count += ready - unsettled;
     q.row = known;
-    q.row.tail = std::max(known.tail, tail);
+    for (std::size_t n = 0; n < found_row.lanes(); ++n) {
+      lane_row lane = n < known.lanes() ? known.lane(n) : lane_row{};
+      lane.tail = std::max(lane.tail, found_row.lane(n).tail);
+      q.row.set_lane(n, lane);
+    }
   } else {
     for (const std::uint64_t number : q.blocks) {
       auto entries = count_entries(txn, tables, queue, number);
@@ -76,9 +102,11 @@ result<std::optional<damaged_queue>> examine_queue(const storage::transaction& t
       q.count += *entries;
     }
     // Anything may have been delivered.
-    q.row.tail = q.row.exposed = tail;
+    q.row = found_row;
+    q.row.expose_all();
   }
-  q.row.settled = q.row.tail - (unsettled - q.positions.size());
+  q.row.settled = q.row.entered() - (unsettled - q.positions.size());
+  q.row.bytes = bytes;
   return std::optional{std::move(q)};
 }
 
@@ -87,7 +115,7 @@ result<void> repair_queue(storage::write_transaction& txn, const storage::main_t
   for (const std::uint64_t number : queue.blocks) {
     if (auto erased = erase_block(txn, tables, queue.id, number); !erased) return erased;
   }
-  if (auto settled = settle(txn, tables, queue.id, queue.positions); !settled) return settled;
+  if (auto settled = settle(txn, tables, queue.id, queue.positions); !settled) return settled.error();
   return write_row(txn, tables, queue.id, queue.row);
 }
 

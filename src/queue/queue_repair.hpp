@@ -26,14 +26,15 @@ struct damaged_queue {
 };
 
 /// Calls `each` for every reference that is not settled, of the blocks that can be read.
-[[nodiscard]] result<void> for_each_unsettled(const storage::transaction& txn,
-                                              const storage::main_tables& tables, std::uint32_t queue,
-                                              const std::function<void(const reference&)>& each);
+[[nodiscard]] result<void> for_each_readable(const storage::transaction& txn,
+                                             const storage::main_tables& tables, std::uint32_t queue,
+                                             const std::function<void(const reference&)>& each);
 
 /// Examines a queue of which the messages are gone for which `is_lost` says so; nothing where all is well.
+/// Its lanes go at least as far as `kept_free` says, by lane.
 [[nodiscard]] result<std::optional<damaged_queue>> examine_queue(
     const storage::transaction& txn, const storage::main_tables& tables, std::uint32_t queue,
-    const std::function<bool(const reference&)>& is_lost);
+    const std::function<bool(const reference&)>& is_lost, const std::vector<std::uint64_t>& kept_free = {});
 
 [[nodiscard]] result<void> repair_queue(storage::write_transaction& txn, const storage::main_tables& tables,
                                         const damaged_queue& queue);

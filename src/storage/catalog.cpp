@@ -5,13 +5,17 @@
 #include <fmt/format.h>
 #include <kj/exception.h>
 
+#include <chrono>
 #include <limits>
 #include <utility>
+#include <variant>
 
+#include "backfill.capnp.h"
 #include "binding.capnp.h"
 #include "epoch.capnp.h"
 #include "group.capnp.h"
 #include "log.capnp.h"
+#include "policy.capnp.h"
 #include "queue.capnp.h"
 #include "segment.capnp.h"
 #include "storage/chunked_value.hpp"
@@ -31,7 +35,9 @@ enum class kind : std::uint32_t {
   segment = 5,
   saved_index = 6,
   epoch = 7,
-  table = 8
+  table = 8,
+  policy = 9,
+  backfill = 10
 };
 
 constexpr std::uint64_t key_of(kind k, std::uint32_t id) noexcept {
@@ -44,9 +50,23 @@ capnp::Text::Reader text(const std::string& s) noexcept {
 std::string copy(capnp::Text::Reader t) {
   return {t.cStr(), t.size()};
 }
+capnp::Data::Reader as_data(std::string_view s) noexcept {
+  return {reinterpret_cast<const kj::byte*>(s.data()), s.size()};
+}
+std::string copy(capnp::Data::Reader d) {
+  return {reinterpret_cast<const char*>(d.begin()), d.size()};
+}
+
+std::int64_t or_none(const std::optional<std::uint64_t>& n) noexcept {
+  return n ? static_cast<std::int64_t>(*n) : -1;
+}
 
 capnp::uint narrow(std::size_t n) noexcept {
   return static_cast<capnp::uint>(n);
+}
+
+void set_all(capnp::List<std::uint64_t>::Builder to, const std::vector<std::uint64_t>& from) {
+  for (std::size_t i = 0; i < from.size(); ++i) to.set(narrow(i), from[i]);
 }
 
 /// Builds a message with `fill(root)` and stores it.
@@ -79,6 +99,9 @@ log_entry decode(std::uint32_t id, schema::Log::Reader r) {
                 policy.getWaitForReaders()};
   log.create_time = r.getCreateTime();
   for (const std::uint64_t offset : r.getCompacted()) log.compacted.push_back(offset);
+  log.traits = {r.getTransient(), r.getAutoDelete(),       r.getInternal(),      copy(r.getAlternate()),
+                r.getHash(),      copy(r.getHashHeader()), r.getOverflowScope(), r.getDelayed()};
+  log.orphan = r.getOrphan();
   return log;
 }
 
@@ -92,13 +115,66 @@ group_entry decode(std::uint32_t id, schema::Group::Reader r) {
   return g;
 }
 
+std::optional<std::int64_t> known(std::int64_t n) noexcept {
+  return n < 0 ? std::nullopt : std::optional{n};
+}
+
+redelivery_trait decode(schema::Redelivery::Reader r) {
+  return {r.getFirst(), r.getFactor(), r.getMost(), r.getJitter()};
+}
+
+void encode(const redelivery_trait& from, schema::Redelivery::Builder to) {
+  to.setFirst(from.first);
+  to.setFactor(from.factor);
+  to.setMost(from.most);
+  to.setJitter(from.jitter);
+}
+
 queue_entry decode(std::uint32_t id, schema::Queue::Reader r) {
-  return {id, copy(r.getName()), r.getExclusive(), r.getCreated()};
+  queue_entry q{id, copy(r.getName()), r.getExclusive(), r.getCreated(), r.getShareGroup()};
+  q.traits.transient = r.getTransient();
+  q.traits.message_ttl = known(r.getMessageTtl());
+  q.traits.max_length = known(r.getMaxLength());
+  q.traits.max_length_bytes = known(r.getMaxLengthBytes());
+  q.traits.overflow = r.getOverflow();
+  if (r.hasDeadLetterExchange()) q.traits.dead_letter_exchange = copy(r.getDeadLetterExchange());
+  if (r.hasDeadLetterKey()) q.traits.dead_letter_key = copy(r.getDeadLetterKey());
+  if (r.getDeliveryLimit() >= 0) q.traits.delivery_limit = r.getDeliveryLimit();
+  if (r.hasRedelivery()) q.traits.redelivery = decode(r.getRedelivery());
+  q.traits.auto_delete = r.getAutoDelete();
+  q.traits.expires = known(r.getExpires());
+  q.traits.single_active_consumer = r.getSingleActiveConsumer();
+  if (r.getMaxPriority() >= 0) q.traits.max_priority = static_cast<std::uint8_t>(r.getMaxPriority());
+  return q;
+}
+
+header_value decode(schema::Binding::Argument::Value::Reader r) {
+  switch (r.which()) {
+    case schema::Binding::Argument::Value::NONE:
+      break;
+    case schema::Binding::Argument::Value::BOOLEAN:
+      return r.getBoolean();
+    case schema::Binding::Argument::Value::INTEGER:
+      return r.getInteger();
+    case schema::Binding::Argument::Value::NUMBER:
+      return r.getNumber();
+    case schema::Binding::Argument::Value::TEXT:
+      return copy(r.getText());
+    case schema::Binding::Argument::Value::BYTES: {
+      const auto from = std::as_bytes(std::span{r.getBytes().begin(), r.getBytes().size()});
+      return binary{from.begin(), from.end()};
+    }
+    case schema::Binding::Argument::Value::TIME:
+      return timestamp{std::chrono::microseconds{r.getTime()}};
+  }
+  return std::monostate{};
 }
 
 binding_entry decode(std::uint32_t id, schema::Binding::Reader r) {
-  const auto key = r.getKey();
-  return {id, r.getExchange(), r.getQueue(), {reinterpret_cast<const char*>(key.begin()), key.size()}};
+  binding_entry b{id, r.getExchange(), r.getDestination(), copy(r.getKey()), {}};
+  for (const auto a : r.getArguments()) b.arguments.emplace_back(copy(a.getName()), decode(a.getValue()));
+  for (const std::uint64_t offset : r.getSince()) b.since.push_back(offset);
+  return b;
 }
 
 segment_entry decode(std::uint32_t id, schema::Segment::Reader r) {
@@ -125,6 +201,35 @@ epoch_entry decode(std::uint32_t number, schema::Epoch::Reader r) {
 
 table_entry decode(std::uint32_t id, schema::Table::Reader r) {
   return {id, copy(r.getName())};
+}
+
+policy_entry decode(std::uint32_t id, schema::NamedPolicy::Reader r) {
+  policy_entry p{
+      id, copy(r.getName()), r.getByOperator(), copy(r.getPattern()), r.getTarget(), r.getPriority()};
+  policy_traits& t = p.traits;
+  t.message_ttl = known(r.getMessageTtl());
+  t.expires = known(r.getExpires());
+  t.max_length = known(r.getMaxLength());
+  t.max_length_bytes = known(r.getMaxLengthBytes());
+  if (r.getOverflow() >= 0) t.overflow = static_cast<std::uint8_t>(r.getOverflow());
+  if (r.hasDeadLetterExchange()) t.dead_letter_exchange = copy(r.getDeadLetterExchange());
+  if (r.hasDeadLetterKey()) t.dead_letter_key = copy(r.getDeadLetterKey());
+  if (r.getDeliveryLimit() >= 0) t.delivery_limit = r.getDeliveryLimit();
+  if (r.hasRedelivery()) t.redelivery = decode(r.getRedelivery());
+  if (r.hasAlternate()) t.alternate = copy(r.getAlternate());
+  return p;
+}
+
+backfill_entry decode(std::uint32_t id, schema::Backfill::Reader r) {
+  backfill_entry b{id, r.getQueue(), r.getBinding(), r.getRoom()};
+  for (const auto lane : r.getLanes()) b.lanes.push_back({lane.getBegin(), lane.getFilled()});
+  for (const auto from : r.getLogs()) {
+    auto& log = b.logs.emplace_back();
+    log.id = from.getId();
+    for (const std::uint64_t offset : from.getNext()) log.next.push_back(offset);
+    for (const std::uint64_t offset : from.getEnd()) log.end.push_back(offset);
+  }
+  return b;
 }
 
 /// Adds one stored value to `into`. Throws kj::Exception for what is no message.
@@ -158,6 +263,16 @@ result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
     case kind::table:
       into.tables.push_back(decode(id, message.getRoot<schema::Table>()));
       return {};
+    case kind::policy:
+      into.policies.push_back(decode(id, message.getRoot<schema::NamedPolicy>()));
+      return {};
+    case kind::backfill:
+      into.backfills.push_back(decode(id, message.getRoot<schema::Backfill>()));
+      for (const auto& log : into.backfills.back().logs) {
+        if (log.next.size() != log.end.size())
+          return error{errc::damaged, fmt::format("read catalogue: backfill {} has other ends", id)};
+      }
+      return {};
     case kind::saved_index:
       break;
   }
@@ -165,6 +280,15 @@ result<void> decode_into(catalog& into, const chunked_reader::entry& value) {
 }
 
 }  // namespace
+
+log_entry default_exchange(std::int64_t created) {
+  log_entry entry;
+  entry.id = 1;
+  entry.created = created;
+  entry.exchange = static_cast<std::uint8_t>(schema::ExchangeType::DIRECT);
+  entry.policy.retention_bytes = std::uint64_t{1} << 30;
+  return entry;
+}
 
 namespace {
 
@@ -251,8 +375,7 @@ result<void> put(write_transaction& txn, const main_tables& tables, const log_en
     b.setPartitions(entry.partitions);
     b.setCreated(entry.created);
     b.setExchange(static_cast<schema::ExchangeType>(entry.exchange));
-    auto begins = b.initBegins(narrow(entry.begins.size()));
-    for (std::size_t i = 0; i < entry.begins.size(); ++i) begins.set(narrow(i), entry.begins[i]);
+    set_all(b.initBegins(narrow(entry.begins.size())), entry.begins);
     auto policy = b.initPolicy();
     policy.setRetentionMilliseconds(entry.policy.retention_milliseconds);
     policy.setRetentionBytes(entry.policy.retention_bytes);
@@ -264,8 +387,16 @@ result<void> put(write_transaction& txn, const main_tables& tables, const log_en
     policy.setCodec(entry.policy.codec);
     policy.setWaitForReaders(entry.policy.wait_for_readers);
     b.setCreateTime(entry.create_time);
-    auto compacted = b.initCompacted(narrow(entry.compacted.size()));
-    for (std::size_t i = 0; i < entry.compacted.size(); ++i) compacted.set(narrow(i), entry.compacted[i]);
+    set_all(b.initCompacted(narrow(entry.compacted.size())), entry.compacted);
+    b.setTransient(entry.traits.transient);
+    b.setAutoDelete(entry.traits.auto_delete);
+    b.setInternal(entry.traits.internal);
+    if (!entry.traits.alternate.empty()) b.setAlternate(text(entry.traits.alternate));
+    b.setHash(entry.traits.hash);
+    if (!entry.traits.hash_header.empty()) b.setHashHeader(text(entry.traits.hash_header));
+    b.setOrphan(entry.orphan);
+    b.setOverflowScope(entry.traits.overflow);
+    b.setDelayed(entry.traits.delayed);
   });
 }
 
@@ -289,26 +420,109 @@ result<void> put(write_transaction& txn, const main_tables& tables, const group_
 }
 
 result<void> put(write_transaction& txn, const main_tables& tables, const queue_entry& entry) {
-  return store_message<schema::Queue>(txn, tables, key_of(kind::queue, entry.id),
-                                      [&](schema::Queue::Builder b) {
-                                        b.setName(text(entry.name));
-                                        b.setExclusive(entry.exclusive);
-                                        b.setCreated(entry.created);
-                                      });
+  return store_message<schema::Queue>(
+      txn, tables, key_of(kind::queue, entry.id), [&](schema::Queue::Builder b) {
+        b.setName(text(entry.name));
+        b.setExclusive(entry.exclusive);
+        b.setCreated(entry.created);
+        b.setShareGroup(entry.share_group);
+        const queue_traits& t = entry.traits;
+        b.setTransient(t.transient);
+        b.setMessageTtl(t.message_ttl.value_or(-1));
+        b.setMaxLength(or_none(t.max_length));
+        b.setMaxLengthBytes(or_none(t.max_length_bytes));
+        b.setOverflow(t.overflow);
+        if (t.dead_letter_exchange) b.setDeadLetterExchange(text(*t.dead_letter_exchange));
+        if (t.dead_letter_key) b.setDeadLetterKey(as_data(*t.dead_letter_key));
+        b.setDeliveryLimit(t.delivery_limit ? static_cast<std::int32_t>(*t.delivery_limit) : -1);
+        if (t.redelivery) encode(*t.redelivery, b.initRedelivery());
+        b.setAutoDelete(t.auto_delete);
+        b.setExpires(t.expires.value_or(-1));
+        b.setSingleActiveConsumer(t.single_active_consumer);
+        b.setMaxPriority(t.max_priority ? static_cast<std::int16_t>(*t.max_priority) : std::int16_t{-1});
+      });
 }
+
+namespace {
+
+/// Sets the value of an argument.
+struct argument_setter {
+  schema::Binding::Argument::Value::Builder to;
+
+  void operator()(std::monostate) { to.setNone(); }
+  void operator()(bool v) { to.setBoolean(v); }
+  void operator()(std::int64_t v) { to.setInteger(v); }
+  void operator()(double v) { to.setNumber(v); }
+  void operator()(const std::string& v) { to.setText(as_data(v)); }
+  void operator()(const binary& v) { to.setBytes({reinterpret_cast<const kj::byte*>(v.data()), v.size()}); }
+  void operator()(timestamp v) { to.setTime(v.time_since_epoch().count()); }
+};
+
+}  // namespace
 
 result<void> put(write_transaction& txn, const main_tables& tables, const binding_entry& entry) {
   return store_message<schema::Binding>(
       txn, tables, key_of(kind::binding, entry.id), [&](schema::Binding::Builder b) {
         b.setExchange(entry.exchange);
-        b.setQueue(entry.queue);
-        b.setKey({reinterpret_cast<const kj::byte*>(entry.key.data()), entry.key.size()});
+        b.setDestination(entry.destination);
+        b.setKey(as_data(entry.key));
+        if (!entry.since.empty()) set_all(b.initSince(narrow(entry.since.size())), entry.since);
+        if (entry.arguments.empty()) return;
+        auto arguments = b.initArguments(narrow(entry.arguments.size()));
+        for (std::size_t i = 0; i < entry.arguments.size(); ++i) {
+          arguments[narrow(i)].setName(text(entry.arguments[i].name));
+          std::visit(argument_setter{arguments[narrow(i)].getValue()}, entry.arguments[i].value);
+        }
       });
 }
 
 result<void> put(write_transaction& txn, const main_tables& tables, const table_entry& entry) {
   return store_message<schema::Table>(txn, tables, key_of(kind::table, entry.id),
                                       [&](schema::Table::Builder b) { b.setName(text(entry.name)); });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const policy_entry& entry) {
+  return store_message<schema::NamedPolicy>(
+      txn, tables, key_of(kind::policy, entry.id), [&](schema::NamedPolicy::Builder b) {
+        b.setName(text(entry.name));
+        b.setByOperator(entry.by_operator);
+        b.setPattern(as_data(entry.pattern));
+        b.setTarget(entry.target);
+        b.setPriority(entry.priority);
+        const policy_traits& t = entry.traits;
+        b.setMessageTtl(t.message_ttl.value_or(-1));
+        b.setExpires(t.expires.value_or(-1));
+        b.setMaxLength(or_none(t.max_length));
+        b.setMaxLengthBytes(or_none(t.max_length_bytes));
+        b.setOverflow(t.overflow ? static_cast<std::int8_t>(*t.overflow) : std::int8_t{-1});
+        if (t.dead_letter_exchange) b.setDeadLetterExchange(text(*t.dead_letter_exchange));
+        if (t.dead_letter_key) b.setDeadLetterKey(as_data(*t.dead_letter_key));
+        b.setDeliveryLimit(t.delivery_limit ? static_cast<std::int32_t>(*t.delivery_limit) : -1);
+        if (t.redelivery) encode(*t.redelivery, b.initRedelivery());
+        if (t.alternate) b.setAlternate(text(*t.alternate));
+      });
+}
+
+result<void> put(write_transaction& txn, const main_tables& tables, const backfill_entry& entry) {
+  return store_message<schema::Backfill>(txn, tables, key_of(kind::backfill, entry.id),
+                                         [&](schema::Backfill::Builder b) {
+                                           b.setQueue(entry.queue);
+                                           b.setBinding(entry.binding);
+                                           b.setRoom(entry.room);
+                                           auto lanes = b.initLanes(narrow(entry.lanes.size()));
+                                           for (std::size_t i = 0; i < entry.lanes.size(); ++i) {
+                                             lanes[narrow(i)].setBegin(entry.lanes[i].begin);
+                                             lanes[narrow(i)].setFilled(entry.lanes[i].filled);
+                                           }
+                                           auto logs = b.initLogs(narrow(entry.logs.size()));
+                                           for (std::size_t i = 0; i < entry.logs.size(); ++i) {
+                                             const auto& from = entry.logs[i];
+                                             auto to = logs[narrow(i)];
+                                             to.setId(from.id);
+                                             set_all(to.initNext(narrow(from.next.size())), from.next);
+                                             set_all(to.initEnd(narrow(from.end.size())), from.end);
+                                           }
+                                         });
 }
 
 result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry) {
@@ -345,9 +559,7 @@ result<void> put(write_transaction& txn, const main_tables& tables, const epoch_
                                           const auto& from = entry.logs[i];
                                           auto to = logs[narrow(i)];
                                           to.setLog(from.id);
-                                          auto offsets = to.initOffsets(narrow(from.ends.size()));
-                                          for (std::size_t p = 0; p < from.ends.size(); ++p)
-                                            offsets.set(narrow(p), from.ends[p]);
+                                          set_all(to.initOffsets(narrow(from.ends.size())), from.ends);
                                         }
                                       });
 }
@@ -374,6 +586,14 @@ result<void> erase_binding(write_transaction& txn, const main_tables& tables, st
 
 result<void> erase_table(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
   return erase_chunked(txn, tables.catalog, key_of(kind::table, id));
+}
+
+result<void> erase_policy(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::policy, id));
+}
+
+result<void> erase_backfill(write_transaction& txn, const main_tables& tables, std::uint32_t id) {
+  return erase_chunked(txn, tables.catalog, key_of(kind::backfill, id));
 }
 
 }  // namespace levada::storage

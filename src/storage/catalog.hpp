@@ -11,6 +11,8 @@
 
 #include "storage/main_environment.hpp"
 
+#include <levada/record.hpp>
+
 namespace levada::storage {
 
 /// The format that this version writes, and the newest that it reads.
@@ -44,6 +46,19 @@ struct log_policy {
   bool operator==(const log_policy&) const = default;
 };
 
+/// What an exchange is declared with, besides its type.
+struct exchange_traits {
+  bool transient = false;  ///< goes when the store is opened anew
+  bool auto_delete = false;
+  bool internal = false;
+  std::string alternate = {};  ///< name of an exchange; empty: none
+  std::uint8_t hash = 0;       ///< a `hash_source`
+  std::string hash_header = {};
+  std::uint8_t overflow = 0;  ///< an `overflow_scope`
+  bool delayed = false;       ///< heeds the header x-delay
+  bool operator==(const exchange_traits&) const = default;
+};
+
 struct log_entry {
   std::uint32_t id = 0;
   std::string name;
@@ -58,6 +73,9 @@ struct log_entry {
   bool create_time = false;
   /// The offsets up to which the log has been compacted, by partition; empty: all 0.
   std::vector<std::uint64_t> compacted = {};
+  exchange_traits traits = {};
+  /// Of an exchange that has been deleted: its log waits for queues that refer to it.
+  bool orphan = false;
 };
 
 struct group_entry {
@@ -75,18 +93,108 @@ struct group_entry {
   std::vector<member> members;
 };
 
+/// How long a queue has messages wait that were returned to it; times in milliseconds.
+struct redelivery_trait {
+  std::int64_t first = 0;
+  double factor = 1;
+  std::int64_t most = 0;
+  double jitter = 0;
+  bool operator==(const redelivery_trait&) const = default;
+};
+
+/// What a queue is declared with.
+struct queue_traits {
+  bool transient = false;                        ///< goes when the store is opened anew
+  std::optional<std::int64_t> message_ttl = {};  ///< milliseconds
+  std::optional<std::uint64_t> max_length = {};
+  std::optional<std::uint64_t> max_length_bytes = {};
+  std::uint8_t overflow = 0;  ///< an `overflow`
+  std::optional<std::string> dead_letter_exchange = {};
+  std::optional<std::string> dead_letter_key = {};
+  std::optional<std::uint32_t> delivery_limit = {};
+  std::optional<redelivery_trait> redelivery = {};
+  bool auto_delete = false;
+  std::optional<std::int64_t> expires = {};  ///< milliseconds
+  bool single_active_consumer = false;
+  std::optional<std::uint8_t> max_priority = {};
+  bool operator==(const queue_traits&) const = default;
+};
+
 struct queue_entry {
   std::uint32_t id = 0;
   std::string name;
   bool exclusive = false;
   std::int64_t created = 0;
+  std::uint32_t share_group = 0;  ///< whose records in flight it holds; 0: it is a queue like others
+  queue_traits traits = {};
+};
+
+/// What a policy sets, or an operator limits.
+struct policy_traits {
+  std::optional<std::int64_t> message_ttl = {};  ///< milliseconds
+  std::optional<std::int64_t> expires = {};      ///< milliseconds
+  std::optional<std::uint64_t> max_length = {};
+  std::optional<std::uint64_t> max_length_bytes = {};
+  std::optional<std::uint8_t> overflow = {};  ///< an `overflow`
+  std::optional<std::string> dead_letter_exchange = {};
+  std::optional<std::string> dead_letter_key = {};
+  std::optional<std::uint32_t> delivery_limit = {};
+  std::optional<redelivery_trait> redelivery = {};
+  std::optional<std::string> alternate = {};  ///< name of an exchange
+  bool operator==(const policy_traits&) const = default;
+};
+
+/// A policy, or what an operator limits.
+struct policy_entry {
+  std::uint32_t id = 0;
+  std::string name;
+  bool by_operator = false;
+  std::string pattern;
+  std::uint8_t target = 0;  ///< a `policy_target`
+  std::int32_t priority = 0;
+  policy_traits traits = {};
 };
 
 struct binding_entry {
   std::uint32_t id = 0;
   std::uint32_t exchange = 0;
-  std::uint32_t queue = 0;
+  std::uint32_t destination = 0;  ///< a queue, or an exchange
   std::string key;
+  binding_arguments arguments = {};
+  /// By partition of the exchange's log, the first offset that it is for; empty: all 0.
+  std::vector<std::uint64_t> since = {};
+};
+
+/// What of the past is being entered into a queue: what stands in exchanges' logs, and bindings select. It
+/// takes positions that have been kept free in each lane of the queue.
+struct backfill_entry {
+  struct lane {
+    std::uint64_t begin = 0;   ///< the first of the positions, counted from the lane's beginning
+    std::uint64_t filled = 0;  ///< how many of them are taken
+    bool operator==(const lane&) const = default;
+  };
+  struct log {
+    std::uint32_t id = 0;
+    std::vector<std::uint64_t> next;  ///< by partition: the offset that is looked at next
+    std::vector<std::uint64_t> end;   ///< and the one before which the past ends
+    bool operator==(const log&) const = default;
+  };
+  std::uint32_t id = 0;
+  std::uint32_t queue = 0;
+  std::uint32_t binding = 0;  ///< whose messages; 0: those of all bindings of the queue
+  std::uint64_t room = 0;     ///< positions that are kept free in each lane
+  std::vector<lane> lanes = {};
+  std::vector<log> logs = {};
+
+  /// How many offsets are still to be looked at.
+  [[nodiscard]] std::uint64_t left() const noexcept {
+    std::uint64_t sum = 0;
+    for (const log& l : logs) {
+      for (std::size_t p = 0; p < l.next.size(); ++p) sum += l.end[p] - l.next[p];
+    }
+    return sum;
+  }
+  bool operator==(const backfill_entry&) const = default;
 };
 
 /// A table of the host's.
@@ -129,6 +237,10 @@ struct epoch_entry {
   std::vector<log> logs;
 };
 
+/// AMQP's default exchange, which each store has from the beginning: without a name. It keeps a GiB of what
+/// queues have settled.
+[[nodiscard]] log_entry default_exchange(std::int64_t created);
+
 /// The whole catalogue.
 struct catalog {
   store_entry store;
@@ -139,6 +251,8 @@ struct catalog {
   std::vector<segment_entry> segments;
   std::vector<epoch_entry> epochs;  ///< by number
   std::vector<table_entry> tables;
+  std::vector<policy_entry> policies;
+  std::vector<backfill_entry> backfills;  ///< by id, which is the order in which they were begun
 };
 
 /// Reads everything. `errc::damaged` for what cannot be decoded, `errc::unsupported_format` for a newer
@@ -159,6 +273,9 @@ struct catalog {
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const binding_entry& entry);
 
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const table_entry& entry);
+[[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const policy_entry& entry);
+[[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables,
+                               const backfill_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const segment_entry& entry);
 [[nodiscard]] result<void> put(write_transaction& txn, const main_tables& tables, const epoch_entry& entry);
 
@@ -168,5 +285,8 @@ struct catalog {
 [[nodiscard]] result<void> erase_queue(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_binding(write_transaction& txn, const main_tables& tables, std::uint32_t id);
 [[nodiscard]] result<void> erase_table(write_transaction& txn, const main_tables& tables, std::uint32_t id);
+[[nodiscard]] result<void> erase_policy(write_transaction& txn, const main_tables& tables, std::uint32_t id);
+[[nodiscard]] result<void> erase_backfill(write_transaction& txn, const main_tables& tables,
+                                          std::uint32_t id);
 
 }  // namespace levada::storage

@@ -170,6 +170,12 @@ result<std::optional<bytes>> transaction::get(MDB_dbi table, bytes key) const {
   return std::optional<bytes>{from_val(v)};
 }
 
+result<std::uint64_t> transaction::count(MDB_dbi table) const {
+  MDB_stat stat{};
+  if (const int rc = mdb_stat(get(), table, &stat); rc != 0) return lmdb_error(rc, "count entries");
+  return stat.ms_entries;
+}
+
 result<read_transaction> read_transaction::begin(const environment& env) {
   MDB_txn* txn = nullptr;
   int rc = mdb_txn_begin(env.get(), nullptr, MDB_RDONLY, &txn);

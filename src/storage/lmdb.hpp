@@ -121,6 +121,8 @@ class transaction {
   /// The value under `key`, valid until the transaction ends or, in a write transaction, until the next
   /// write; nothing where there is none.
   [[nodiscard]] result<std::optional<bytes>> get(MDB_dbi table, bytes key) const;
+  /// How many entries a table has.
+  [[nodiscard]] result<std::uint64_t> count(MDB_dbi table) const;
 
  protected:
   struct aborter {

@@ -22,7 +22,8 @@ struct named_table {
 constexpr named_table table_names[] = {
     {"journal", &main_tables::journal}, {"catalog", &main_tables::catalog},
     {"offsets", &main_tables::offsets}, {"producers", &main_tables::producers},
-    {"queues", &main_tables::queues},   {"host", &main_tables::host},
+    {"queues", &main_tables::queues},   {"schedule", &main_tables::schedule},
+    {"host", &main_tables::host},
 };
 
 /// LMDB keeps table handles only when the transaction that opened them is committed.

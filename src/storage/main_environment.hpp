@@ -18,6 +18,7 @@ struct main_tables {
   MDB_dbi offsets = 0;    ///< committed offsets by group, log and partition
   MDB_dbi producers = 0;  ///< idempotent producers by log and id
   MDB_dbi queues = 0;     ///< blocks of references by queue and block number
+  MDB_dbi schedule = 0;   ///< messages that wait to be routed, by when they are due
   MDB_dbi host = 0;       ///< pieces of the host's values by table and key
 };
 

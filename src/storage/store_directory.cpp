@@ -49,8 +49,10 @@ result<main_environment> create_main(const fs::path& directory, const store_opti
   if (!main) return main;
   auto txn = write_transaction::begin(main->env());
   if (!txn) return txn.error();
-  if (auto stored = put(*txn, main->tables(), store_entry{.created = options.now}); !stored)
-    return stored.error();
+  const log_entry exchange = default_exchange(options.now);
+  if (auto stored = put(*txn, main->tables(), exchange); !stored) return stored.error();
+  const store_entry store{.created = options.now, .next_id = exchange.id + 1};
+  if (auto stored = put(*txn, main->tables(), store); !stored) return stored.error();
   if (const int rc = txn->commit(); rc != 0) {
     return lmdb_error(rc == EIO && main->env().no_room() ? ENOSPC : rc, "create store");
   }

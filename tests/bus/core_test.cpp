@@ -12,6 +12,7 @@
 #include <support/result_testing.hpp>
 
 #include "bus/catalog_intents.hpp"
+#include "bus/topology.hpp"
 #include "log/journal_reader.hpp"
 
 namespace levada::test {
@@ -223,10 +224,10 @@ TEST_F(Core, FailsAnIntentThatThrowsWithAnErrorAndKeepsServing) {
 }
 
 TEST_F(Core, StagesQueueEntriesOnlyForWhatIsCommitted) {
-  const auto queue = ok(declare_queue(*core_, "work"));
+  const auto queue = ok(declare_queue(*core_, "work", {}, queue_of::all));
   const auto entry = [&](std::uint64_t offset, bool fails) {
     return made_intent{[&queue, offset, fails](commit_scope& scope) -> result<void> {
-      scope.enqueue(*queue, {1, 0, offset});
+      scope.enqueue(*queue, {1, 0, 0, offset, 0, static_cast<std::uint32_t>(offset)}, 0);
       return fails ? scope.written(result<void>{error{errc::store_full, "broken"}}) : result<void>{};
     }};
   };
@@ -235,8 +236,9 @@ TEST_F(Core, StagesQueueEntriesOnlyForWhatIsCommitted) {
   auto second = entry(12, false);
   commit({&first, &bad, &second});
   EXPECT_EQ(queue->state.row().tail, 2U);
+  EXPECT_EQ(queue->state.row().bytes, 10U + 12U);
   const auto access = ok(core_->enter("take"));
-  const auto taken = ok(queue->state.take(access.main(), 10));
+  const auto taken = ok(queue->state.take(access.main(), 10, 0));
   ASSERT_EQ(taken.size(), 2U);
   EXPECT_EQ(taken[0].where.offset, 10U);
   EXPECT_EQ(taken[1].where.offset, 12U);
@@ -244,11 +246,11 @@ TEST_F(Core, StagesQueueEntriesOnlyForWhatIsCommitted) {
 
 TEST_F(Core, GivesOutNoIdTwice) {
   const auto topic = ok(declare_log(*core_, log_named("t", 1, 0)));
-  const auto queue = ok(declare_queue(*core_, "q"));
+  const auto queue = ok(declare_queue(*core_, "q", {}, queue_of::all));
   const std::uint32_t gone = queue->state.id();
   EXPECT_GT(gone, topic->state.id());
   ok(delete_queue(*core_, *queue));
-  EXPECT_GT(ok(declare_queue(*core_, "q"))->state.id(), gone);
+  EXPECT_GT(ok(declare_queue(*core_, "q", {}, queue_of::all))->state.id(), gone);
   const auto again = ok(declare_log(*core_, log_named("t", 1, 0)));
   EXPECT_EQ(again, topic) << "what exists is returned";
 }
@@ -256,14 +258,22 @@ TEST_F(Core, GivesOutNoIdTwice) {
 TEST_F(Core, KeepsNoBindingOfADeletedQueue) {
   const auto exchange =
       ok(declare_log(*core_, log_named("events", 1, static_cast<std::uint8_t>(exchange_type::topic))));
-  const auto gone = ok(declare_queue(*core_, "gone"));
-  const auto kept = ok(declare_queue(*core_, "kept"));
-  ok(levada::bind(*core_, *exchange, *gone, "a.#"));
-  ok(levada::bind(*core_, *exchange, *gone, "b"));
-  ok(levada::bind(*core_, *exchange, *kept, "b"));
+  const auto gone = ok(declare_queue(*core_, "gone", {}, queue_of::all));
+  const auto kept = ok(declare_queue(*core_, "kept", {}, queue_of::all));
+  const binding_end to_gone{gone->state.id(), false, "gone"};
+  const binding_end to_kept{kept->state.id(), false, "kept"};
+  ok(levada::bind(*core_, *exchange, to_gone, "a.#", {}));
+  ok(levada::bind(*core_, *exchange, to_gone, "b", {}));
+  ok(levada::bind(*core_, *exchange, to_kept, "b", {}));
   ok(delete_queue(*core_, *gone));
-  EXPECT_EQ(exchange->bindings->size(), 1U);
-  EXPECT_EQ(core_->bindings().size(), 1U);
+  std::vector<std::uint32_t> found;
+  exchange->bindings->match({"a.x", {}}, found);
+  EXPECT_THAT(found, ::testing::IsEmpty());
+  exchange->bindings->match({"b", {}}, found);
+  EXPECT_THAT(found, ::testing::ElementsAre(kept->state.id()));
+  EXPECT_THAT(core_->bindings().from(exchange->state.id()), ::testing::SizeIs(1));
+  EXPECT_THAT(core_->bindings().to(gone->state.id()), ::testing::IsEmpty());
+  EXPECT_THAT(core_->bindings().to(kept->state.id()), ::testing::SizeIs(1));
 }
 
 TEST_F(Core, RefusesEverythingOnceClosed) {

@@ -59,6 +59,12 @@ constexpr std::pair<errc, int> published[] = {
     {errc::unknown_delivery, 61},
     {errc::unroutable, 62},
     {errc::timed_out, 63},
+    {errc::access_refused, 64},
+    {errc::in_use, 65},
+    {errc::not_empty, 66},
+    {errc::queue_full, 67},
+    {errc::consumer_timed_out, 68},
+    {errc::unknown_policy, 69},
     {errc::conflict, 70},
     {errc::transaction_expired, 71},
 };

@@ -46,13 +46,15 @@ std::string help(const std::vector<std::string>& words) {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-TEST(CommandLine, NamesTheFiveListings) {
+TEST(CommandLine, NamesTheListings) {
   using subject = list_request::subject;
   EXPECT_EQ(parse_as<list_request>({"topics", "--dir", "d"}).what, subject::topics);
   EXPECT_EQ(parse_as<list_request>({"groups", "--dir", "d"}).what, subject::groups);
   EXPECT_EQ(parse_as<list_request>({"queues", "--dir", "d"}).what, subject::queues);
   EXPECT_EQ(parse_as<list_request>({"exchanges", "--dir", "d"}).what, subject::exchanges);
   EXPECT_EQ(parse_as<list_request>({"bindings", "--dir", "d"}).what, subject::bindings);
+  EXPECT_EQ(parse_as<list_request>({"policies", "--dir", "d"}).what, subject::policies);
+  EXPECT_EQ(parse_as<list_request>({"jobs", "--dir", "d"}).what, subject::jobs);
 }
 
 TEST(CommandLine, TakesANameAndOptionsInAnyOrder) {
@@ -276,7 +278,7 @@ TEST(CommandLine, NeedsACommand) {
 
 TEST(CommandLine, NeedsADirectoryEverywhere) {
   for (const char* const command :
-       {"topics", "groups", "queues", "exchanges", "bindings", "check", "repair"}) {
+       {"topics", "groups", "queues", "exchanges", "bindings", "policies", "check", "repair"}) {
     EXPECT_EQ(refusal({command}), fmt::format("--dir is required (see levada {} --help)", command));
   }
   EXPECT_THAT(refusal({"produce", "t"}), HasSubstr("--dir is required"));
@@ -329,7 +331,7 @@ TEST(CommandLine, RefusesOptionsThatContradictEachOther) {
 TEST(CommandLine, HasHelpForTheProgramAndEachCommand) {
   const auto all = help({"--help"});
   for (const char* const command : {"topics", "produce", "tail", "replay", "groups", "queues", "exchanges",
-                                    "bindings", "check", "repair"}) {
+                                    "bindings", "policies", "check", "repair"}) {
     EXPECT_THAT(all, HasSubstr(std::string{"\n  "} + command + " "));
     const auto one = help({command, "--help"});
     EXPECT_THAT(one, HasSubstr(std::string{"Usage: levada "} + command));

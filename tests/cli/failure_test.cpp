@@ -15,12 +15,19 @@ namespace {
 using words = std::vector<std::string>;
 
 const std::vector<words>& reading_commands() {
-  static const std::vector<words> all{{"topics"},           {"groups"},
-                                      {"queues"},           {"exchanges"},
-                                      {"bindings"},         {"check"},
-                                      {"tail", "t"},        {"tail", "t", "--json"},
-                                      {"topics", "--json"}, {"tail", "t", "-f", "--from", "earliest"},
-                                      {"replay", "t"},      {"replay", "--all"}};
+  static const std::vector<words> all{{"topics"},
+                                      {"groups"},
+                                      {"queues"},
+                                      {"exchanges"},
+                                      {"bindings"},
+                                      {"check"},
+                                      {"tail", "t"},
+                                      {"tail", "t", "--json"},
+                                      {"topics", "--json"},
+                                      {"tail", "t", "-f", "--from", "earliest"},
+                                      {"replay", "t"},
+                                      {"replay", "--all"},
+                                      {"definitions", "export"}};
   return all;
 }
 

@@ -122,8 +122,8 @@ TEST_F(GroupsCommand, RefusesWhatCannotBeDone) {
 
 TEST_F(GroupsCommand, StillLists) {
   EXPECT_EQ(print({"groups"}),
-            "GROUP    GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\n"
-            "billing           2  orders          0          4   10    6  -\n");
+            "GROUP    GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER  IN FLIGHT\n"
+            "billing           2  orders          0          4   10    6  -       -\n");
 }
 
 }  // namespace

@@ -192,10 +192,10 @@ void running_program::halt() {
   throw std::runtime_error{"the program under test has ended"};
 }
 
-std::uint64_t running_program::peak_memory() const {
+std::uint64_t running_program::anonymous_memory() const {
   std::ifstream status{fmt::format("/proc/{}/status", pid_)};
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) << 10;
+    if (line.starts_with("RssAnon:")) return std::stoull(line.substr(8)) << 10;
   }
   return 0;
 }

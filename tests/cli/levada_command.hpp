@@ -65,8 +65,8 @@ class running_program {
   void signal(int number) const;
   /// Halts it, until SIGCONT; whatever it waited for is broken off then.
   void halt();
-  /// The most memory that it has had until now, pages of mapped files included, in bytes.
-  [[nodiscard]] std::uint64_t peak_memory() const;
+  /// How much memory it has now that is its own, without pages of files, in bytes.
+  [[nodiscard]] std::uint64_t anonymous_memory() const;
   /// Takes in the rest of what it says, and waits for its end. Its input stays open.
   outcome wait();
   /// The same, but reads its output only when it has ended.

@@ -23,6 +23,16 @@ class Listing : public command_fixture {
     ok(bus_->declare_exchange("news", {.type = exchange_type::fanout, .partitions = 1}));
     ok(bus_->declare_queue("desk"));
     ok(bus_->declare_queue("idle"));
+    ok(bus_->set_policy(
+        "short", {.pattern = "^desk",
+                  .apply_to = policy_target::queues,
+                  .priority = -2,
+                  .definition = {.max_length = 100,
+                                 .overflow = overflow::reject_publish,
+                                 .dead_letter_exchange = "events",
+                                 .redelivery_delay = redelivery_delay{std::chrono::milliseconds{5}, 2,
+                                                                      std::chrono::milliseconds{80}}}}));
+    ok(bus_->set_operator_policy("limits", {.pattern = "^i", .limits = {.max_length_bytes = 9}}));
     ok(bus_->bind("events", "desk", "a.#"));
     ok(bus_->bind("events", "desk", "b"));
     ok(bus_->bind("news", "desk", ""));
@@ -61,9 +71,9 @@ TEST_F(Listing, ShowsTopicsByPartition) {
 
 TEST_F(Listing, ShowsMembersCommittedOffsetsEndsAndLagOfGroups) {
   EXPECT_EQ(print({"groups"}),
-            "GROUP    GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\n"
-            "billing           1  orders          0          4   10    6  worker\n"
-            "billing           1  orders          1          -    1    1  worker\n");
+            "GROUP    GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER  IN FLIGHT\n"
+            "billing           1  orders          0          4   10    6  worker  -\n"
+            "billing           1  orders          1          -    1    1  worker  -\n");
 }
 
 TEST_F(Listing, ShowsNoMembersWhereNobodyOwnsTheStore) {
@@ -71,34 +81,50 @@ TEST_F(Listing, ShowsNoMembersWhereNobodyOwnsTheStore) {
   EXPECT_EQ(
       print({"groups", "billing", "--json"}),
       R"({"group":"billing","generation":2,"topic":"orders","partition":0,"committed":4,"end":10,"lag":6,)"
-      R"("member":null})"
+      R"("member":null,"in_flight":null})"
       "\n");
 }
 
 TEST_F(Listing, ShowsQueues) {
   EXPECT_EQ(print({"queues"}),
-            "QUEUE  EXCLUSIVE  MESSAGES\n"
-            "desk   no                3\n"
-            "idle   no                0\n");
-  EXPECT_EQ(print({"queues", "desk", "--json"}), R"({"queue":"desk","exclusive":false,"messages":3})"
-                                                 "\n");
+            "QUEUE  EXCLUSIVE  MESSAGES  BACKFILL  POLICY  OPERATOR POLICY\n"
+            "desk   no                3         0  short   -\n"
+            "idle   no                0         0  -       limits\n");
+  EXPECT_EQ(print({"queues", "desk", "--json"}),
+            R"({"queue":"desk","exclusive":false,"messages":3,"backfill":0,"policy":"short",)"
+            R"("operator_policy":null})"
+            "\n");
 }
 
 TEST_F(Listing, ShowsExchanges) {
   EXPECT_EQ(print({"exchanges"}),
-            "EXCHANGE  TYPE    PARTITIONS  BINDINGS\n"
-            "events    topic            1         2\n"
-            "news      fanout           1         1\n");
+            "EXCHANGE  TYPE    PARTITIONS  BINDINGS  DURABLE  AUTO DELETE  INTERNAL  ALTERNATE\n"
+            "\"\"        direct           1         0  yes      no           no        -\n"
+            "events    topic            1         2  yes      no           no        -\n"
+            "news      fanout           1         1  yes      no           no        -\n");
 }
 
 TEST_F(Listing, ShowsBindingsOfAllExchangesOrOfOne) {
   EXPECT_EQ(print({"bindings"}),
-            "EXCHANGE  QUEUE  KEY\n"
-            "events    desk   a.#\n"
-            "events    desk   b\n"
-            "news      desk   \"\"\n");
-  EXPECT_EQ(print({"bindings", "news", "--json"}), R"({"exchange":"news","queue":"desk","key":""})"
-                                                   "\n");
+            "EXCHANGE  DESTINATION  KIND   KEY  ARGUMENTS\n"
+            "events    desk         queue  a.#  -\n"
+            "events    desk         queue  b    -\n"
+            "news      desk         queue  \"\"   -\n");
+  EXPECT_EQ(print({"bindings", "news", "--json"}),
+            R"({"exchange":"news","destination":"desk","kind":"queue","key":"","arguments":null})"
+            "\n");
+}
+
+TEST_F(Listing, ShowsPoliciesOfBothKinds) {
+  EXPECT_EQ(print({"policies"}),
+            "POLICY  OPERATOR  PATTERN  APPLIES TO  PRIORITY  SETS\n"
+            "short   no        ^desk    queues            -2  max_length=100 overflow=reject_publish "
+            "dead_letter_exchange='events' redelivery_delay=5ms*2..80ms\n"
+            "limits  yes       ^i       queues             0  max_length_bytes=9\n");
+  EXPECT_EQ(print({"policies", "limits", "--json"}),
+            R"({"policy":"limits","operator":true,"pattern":"^i","applies_to":"queues","priority":0,)"
+            R"("sets":"max_length_bytes=9"})"
+            "\n");
 }
 
 TEST_F(Listing, PrintsOneObjectARowAsJson) {
@@ -114,6 +140,7 @@ TEST_F(Listing, RefusesNamesThatNothingHas) {
   EXPECT_THAT(levada({"queues", "none"}), fails_saying(1, "queue 'none'"));
   EXPECT_THAT(levada({"exchanges", "orders"}), fails_saying(1, "exchange 'orders'"));
   EXPECT_THAT(levada({"bindings", "none"}), fails_saying(1, "exchange 'none'"));
+  EXPECT_THAT(levada({"policies", "none"}), fails_saying(1, "policy 'none'"));
 }
 
 TEST_F(Listing, LooksTheSameWithoutAnOwner) {
@@ -129,7 +156,8 @@ class SmallListing : public command_fixture {};
 TEST_F(SmallListing, ShowsHeadingsOfAnEmptyStore) {
   ok(ok(bus::open(store())).close());
   EXPECT_EQ(print({"topics"}), "TOPIC  KIND  PARTITION  BEGIN  END  RECORDS  KEEPS\n");
-  EXPECT_EQ(print({"groups"}), "GROUP  GENERATION  TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER\n");
+  EXPECT_EQ(print({"groups"}),
+            "GROUP  GENERATION  TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER  IN FLIGHT\n");
   EXPECT_EQ(print({"groups", "--json"}), "");
 }
 
@@ -161,6 +189,21 @@ TEST_F(SmallListing, ShowsWhatTopicsKeep) {
       "\n");
 }
 
+TEST_F(SmallListing, ShowsWhatAShareGroupHasInFlight) {
+  auto owner = ok(bus::open(store()));
+  ok(owner.declare_topic("jobs"));
+  for (const char* const value : {"a", "b", "c"}) ok(owner.publish("jobs", record{value}));
+  share_consumer_options options;
+  options.reset = offset_reset::earliest;
+  options.poll_records_max = 2;
+  auto worker = ok(owner.share_consume("workers", {"jobs"}, options));
+  ok(worker.poll(std::chrono::milliseconds{0}));
+  EXPECT_EQ(print({"groups"}),
+            "GROUP    GENERATION  TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER  IN FLIGHT\n"
+            "workers           0  jobs           0          2    3    1  -               2\n");
+  EXPECT_EQ(print({"queues"}), "QUEUE  EXCLUSIVE  MESSAGES  BACKFILL  POLICY  OPERATOR POLICY\n");
+}
+
 TEST_F(SmallListing, ShowsMembersThatOwnNothing) {
   auto owner = ok(bus::open(store()));
   ok(owner.declare_topic("orders"));
@@ -176,9 +219,9 @@ TEST_F(SmallListing, ShowsMembersThatOwnNothing) {
   ok(first.poll(std::chrono::milliseconds{0}));
   ok(second.poll(std::chrono::milliseconds{0}));
   EXPECT_EQ(print({"groups"}),
-            "GROUP  GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\n"
-            "g               2  orders          0  -            0    0  a\n"
-            "g               2  -               -  -            -    -  b\n");
+            "GROUP  GENERATION  TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER  IN FLIGHT\n"
+            "g               2  orders          0  -            0    0  a       -\n"
+            "g               2  -               -  -            -    -  b       -\n");
 }
 
 TEST_F(SmallListing, CountsCharactersAndNotBytesForItsColumns) {
@@ -186,9 +229,9 @@ TEST_F(SmallListing, CountsCharactersAndNotBytesForItsColumns) {
   ok(owner.declare_queue("\xc3\xb6\xc3\xb6"));
   ok(owner.declare_queue("abc"));
   EXPECT_EQ(print({"queues"}),
-            "QUEUE  EXCLUSIVE  MESSAGES\n"
-            "abc    no                0\n"
-            "\xc3\xb6\xc3\xb6     no                0\n");
+            "QUEUE  EXCLUSIVE  MESSAGES  BACKFILL  POLICY  OPERATOR POLICY\n"
+            "abc    no                0         0  -       -\n"
+            "\xc3\xb6\xc3\xb6     no                0         0  -       -\n");
 }
 
 TEST_F(SmallListing, ShowsControlCharactersOfKeysHarmless) {
@@ -197,9 +240,11 @@ TEST_F(SmallListing, ShowsControlCharactersOfKeysHarmless) {
   ok(owner.declare_queue("q"));
   ok(owner.bind("e", "q", "a\x1b[2Jb"));
   EXPECT_EQ(print({"bindings"}),
-            "EXCHANGE  QUEUE  KEY\n"
-            "e         q      a\\x1b[2Jb\n");
-  EXPECT_EQ(print({"bindings", "--json"}), "{\"exchange\":\"e\",\"queue\":\"q\",\"key\":\"a\\u001b[2Jb\"}\n");
+            "EXCHANGE  DESTINATION  KIND   KEY        ARGUMENTS\n"
+            "e         q            queue  a\\x1b[2Jb  -\n");
+  EXPECT_EQ(print({"bindings", "--json"}),
+            "{\"exchange\":\"e\",\"destination\":\"q\",\"kind\":\"queue\",\"key\":\"a\\u001b[2Jb\","
+            "\"arguments\":null}\n");
 }
 
 TEST_F(SmallListing, ShowsAnonymousQueuesAsExclusive) {

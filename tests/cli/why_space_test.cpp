@@ -90,8 +90,9 @@ TEST_F(WhySpace, ExplainsEveryReason) {
   const auto help = run(levada_command({"why-space", "--help"}));
   EXPECT_EQ(help.status, 0);
   for (const char* reason :
-       {"no_limit", "within_limits", "queue_reference", "lagging_group", "lagging_job", "awaits_rewriting",
-        "awaits_sealing", "awaits_checkpoint", "held_view", "held_snapshot", "free_pages", "bookkeeping"}) {
+       {"no_limit", "within_limits", "queue_reference", "delayed_message", "lagging_group", "lagging_job",
+        "awaits_rewriting", "awaits_sealing", "awaits_checkpoint", "held_view", "held_snapshot", "free_pages",
+        "bookkeeping"}) {
     EXPECT_THAT(help.out, HasSubstr(reason));
   }
 }

@@ -43,14 +43,36 @@ TEST_F(AsyncCalls, DoWhatTheirTwinsDo) {
   ok(b.async_delete_topic("orders", use_future).get());
   EXPECT_THAT(b.topic("orders"), fails_with(errc::unknown_topic));
 
-  ok(b.async_declare_exchange("events", {.type = exchange_type::direct}, use_future).get());
+  const exchange_options direct{.type = exchange_type::direct};
+  ok(b.async_declare_exchange("events", direct, use_future).get());
   ok(b.async_declare_queue("work", use_future).get());
   ok(b.async_bind("events", "work", "a", use_future).get());
   ok(b.async_bind("events", "work", "b", use_future).get());
   ok(b.async_unbind("events", "work", "b", use_future).get());
+  const binding_arguments some{{"a", "b"}};
+  ok(b.async_bind("events", "work", "c", some, use_future).get());
+  ok(b.async_unbind("events", "work", "c", some, use_future).get());
+  const binding_arguments none;
+  ok(b.declare_exchange("further"));
+  ok(b.async_bind_exchange("events", "further", "c", none, use_future).get());
+  EXPECT_EQ(ok(b.async_exchange("events", use_future).get()).bindings, 2U);
+  ok(b.async_unbind_exchange("events", "further", "c", none, use_future).get());
+  ok(b.async_delete_exchange("further", {.if_unused = true}, use_future).get());
   EXPECT_EQ(ok(b.async_publish("events", "a", record{"routed"}, use_future).get()).routed, 1U);
   EXPECT_EQ(ok(b.async_publish("events", "b", record{"not"}, use_future).get()).routed, 0U);
-  auto worker = ok(b.async_consume("work", {.prefetch = 1}, use_future).get());
+  EXPECT_EQ(ok(b.async_queue("work", use_future).get()).messages, 1U);
+  EXPECT_EQ(ok(b.async_peek("work", 10, use_future).get()).size(), 1U);
+  const queue_options bounded{.max_length = 1};
+  ok(b.async_declare_queue("bounded", bounded, use_future).get());
+  const publish_options mandatory{.mandatory = true};
+  EXPECT_EQ(ok(b.async_publish("", "bounded", record{"x"}, mandatory, use_future).get()).routed, 1U);
+  std::vector<message> two;
+  two.emplace_back("", "bounded", record{"1"});
+  two.emplace_back("", "bounded", record{"2"});
+  EXPECT_EQ(ok(b.async_publish(std::move(two), mandatory, use_future).get()).size(), 2U);
+  EXPECT_EQ(ok(b.async_purge_queue("bounded", use_future).get()), 1U);
+  const queue_consumer_options one{.prefetch = 1};
+  auto worker = ok(b.async_consume("work", one, use_future).get());
   EXPECT_THAT(receive_all(worker), ElementsAre("routed"));
   auto own = ok(b.async_declare_anonymous_queue(use_future).get());
   EXPECT_TRUE(own.name().starts_with("amq.gen-"));
@@ -97,10 +119,42 @@ template <class Bus>
 concept copies_with_temporary_options = requires(Bus b) {
   b.async_backup("d", backup_options{}, use_future);
 };
-static_assert(!joins_with_temporary_options<bus&> && !copies_with_temporary_options<bus&>);
+template <class Bus>
+concept declares_with_temporary_options = requires(Bus b) {
+  b.async_declare_exchange("e", exchange_options{}, use_future);
+}
+|| requires(Bus b) {
+  b.async_declare_queue("q", queue_options{}, use_future);
+};
+template <class Bus>
+concept binds_with_temporary_arguments = requires(Bus b) {
+  b.async_bind("e", "q", "k", binding_arguments{}, use_future);
+}
+|| requires(Bus b) {
+  b.async_unbind_exchange("e", "f", "k", binding_arguments{}, use_future);
+};
+template <class Bus>
+concept consumes_with_temporary_options = requires(Bus b) {
+  b.async_consume("q", queue_consumer_options{}, use_future);
+}
+|| requires(Bus b, delivery_handler h) {
+  b.async_consume("q", h, push_consumer_options{}, use_future);
+};
+template <class Bus>
+concept sets_temporary_policies = requires(Bus b) {
+  b.async_set_policy("p", policy_options{}, use_future);
+}
+|| requires(Bus b) {
+  b.async_set_operator_policy("p", operator_policy_options{}, use_future);
+};
+static_assert(!binds_with_temporary_arguments<bus&>);
+static_assert(!consumes_with_temporary_options<bus&> && !sets_temporary_policies<bus&>);
+static_assert(!joins_with_temporary_options<bus&> && !copies_with_temporary_options<bus&> &&
+              !declares_with_temporary_options<bus&>);
 static_assert(std::is_trivially_destructible_v<topic_options> &&
-              std::is_trivially_destructible_v<exchange_options> &&
-              std::is_trivially_destructible_v<queue_consumer_options> &&
+              std::is_trivially_destructible_v<publish_options> &&
+              std::is_trivially_destructible_v<exchange_deletion_options> &&
+              std::is_trivially_destructible_v<queue_deletion_options> &&
               std::is_trivially_destructible_v<retention_policy> &&
               std::is_trivially_destructible_v<compaction_policy>);
 
@@ -129,10 +183,15 @@ TEST_F(AsyncCalls, CloseCommitsWhatWasSubmittedAndRunsTheHandlers) {
       ++told;
     });
   }
-  ok(the_bus().async_close(use_future).get());
+  // In the bus's own thread, where it is the last that runs.
+  std::promise<result<void>> closed;
+  the_bus().async_close([&](result<void> r) {
+    EXPECT_EQ(told, 50);
+    closed.set_value(std::move(r));
+  });
+  ok(closed.get_future().get());
   ok(the_bus().async_close(use_future).get());  // idempotent
   reopen();
-  EXPECT_EQ(told, 50);
   EXPECT_EQ(read_all(ok(the_bus().replay("orders", {.until = until_latest{}}))).size(), 50U);
 }
 

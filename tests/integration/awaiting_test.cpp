@@ -139,7 +139,8 @@ asio::awaitable<void> call_in_all_shapes(bus& of, std::string name) {
   std::vector<std::string> topics{name, name + "2"};
   auto member = ok(co_await of.async_join(long_text("group"), std::move(topics), how, use_awaitable));
   EXPECT_EQ(member.member_id(), long_text("member"));
-  ok(co_await of.async_declare_exchange(long_text("exchange"), {}, use_awaitable));
+  const exchange_options by_pattern;
+  ok(co_await of.async_declare_exchange(long_text("exchange"), by_pattern, use_awaitable));
   ok(co_await of.async_bind(long_text("exchange"), "work", long_text("key"), use_awaitable));
   ok(co_await of.async_publish(long_text("exchange"), long_text("key"), record{long_text("x")},
                                use_awaitable));
@@ -155,6 +156,26 @@ TEST_F(Awaiting, IsSafeForTheBussOwnCalls) {
   ok(the_bus().declare_topic(name + "2"));
   run([&] { return call_in_all_shapes(the_bus(), name); });
   EXPECT_THAT(the_bus().topics(), fails_with(errc::closed));
+}
+
+asio::awaitable<void> look_in_all_shapes(bus& of, const std::string& name) {
+  const auto stats = ok(co_await of.async_stats(use_awaitable));
+  EXPECT_GT(stats.commits.commits, 0U);
+  const auto space = ok(co_await of.async_space(use_awaitable));
+  EXPECT_GT(space.bytes, 0U);
+  const auto topics = ok(co_await of.async_topics(use_awaitable));
+  EXPECT_EQ(topics.size(), 3U);
+  auto one = ok(co_await of.async_replay(name, {.until = until_latest{}}, use_awaitable));
+  const auto batch = ok(co_await one.async_next(milliseconds{0}, use_awaitable));
+  EXPECT_EQ(batch.size(), 1U);
+  auto all = ok(co_await of.async_replay_all({.bytes_max = 1}, use_awaitable));
+  EXPECT_EQ(ok(co_await all.async_next(milliseconds{0}, use_awaitable)).size(), 1U);
+}
+
+TEST_F(Awaiting, IsSafeForReplaysAndListings) {
+  const std::string name = long_text("a topic with a long name");
+  ok(ok(the_bus().declare_topic(name)).publish(record{long_text("x")}));
+  run([&] { return look_in_all_shapes(the_bus(), name); });
 }
 
 asio::awaitable<void> commit_in_all_shapes(bus& of, topic to, table into) {

@@ -9,6 +9,8 @@
 #include <support/file_bytes.hpp>
 #include <support/result_testing.hpp>
 
+#include "queue/queue_blocks.hpp"
+#include "storage/catalog.hpp"
 #include "storage/main_environment.hpp"
 
 namespace levada::test {
@@ -25,6 +27,8 @@ MDB_dbi table_of(const storage::main_environment& main, table which) {
       return main.tables().journal;
     case table::queues:
       return main.tables().queues;
+    case table::schedule:
+      return main.tables().schedule;
     case table::offsets:
       return main.tables().offsets;
     case table::producers:
@@ -227,6 +231,19 @@ void erase_rows(const fs::path& store, const std::function<std::vector<std::size
       keys.emplace_back(at->key.begin(), at->key.end());
   }
   for (const std::size_t i : choose(keys.size())) (void)ok(txn.erase(main.tables().journal, keys.at(i)));
+  ASSERT_EQ(txn.commit(), 0);
+}
+
+void change_bytes_of_queue(const fs::path& store, const std::string& queue, std::uint64_t by) {
+  const auto main = ok(storage::main_environment::open(store / "main", {.map_bytes = map_bytes}));
+  auto txn = ok(storage::write_transaction::begin(main.env()));
+  const auto catalog = ok(storage::read_catalog(txn, main.tables()));
+  const auto entry = std::find_if(catalog.queues.begin(), catalog.queues.end(),
+                                  [&](const auto& q) { return q.name == queue; });
+  ASSERT_NE(entry, catalog.queues.end());
+  auto row = ok(levada::queue::read_row(txn, main.tables(), entry->id)).value();
+  row.bytes += by;
+  ok(levada::queue::write_row(txn, main.tables(), entry->id, row));
   ASSERT_EQ(txn.commit(), 0);
 }
 

@@ -51,7 +51,7 @@ void fill_store(const std::filesystem::path& store, compression how);
 [[nodiscard]] std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store);
 
 /// A table of the main file.
-enum class table { journal, queues, offsets, producers, catalog, host };
+enum class table { journal, queues, schedule, offsets, producers, catalog, host };
 /// Lets `change` alter the bytes of some values of a table where they stand in the file, behind LMDB's back.
 /// `choose(number of values)` names them by their place among the keys.
 void change_values(const std::filesystem::path& store, table which,
@@ -60,5 +60,8 @@ void change_values(const std::filesystem::path& store, table which,
 /// Erases rows of the journal, by their place.
 void erase_rows(const std::filesystem::path& store,
                 const std::function<std::vector<std::size_t>(std::size_t)>& choose);
+
+/// Adds to the bytes that a queue's state says its messages have. Nothing else is wrong with it then.
+void change_bytes_of_queue(const std::filesystem::path& store, const std::string& queue, std::uint64_t by);
 
 }  // namespace levada::test

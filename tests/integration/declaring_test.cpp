@@ -60,10 +60,11 @@ TEST_F(Declaring, OutlivesTheProcess) {
   EXPECT_EQ(topics[1].name, "orders");
   EXPECT_EQ(topics[1].partitions.size(), 3U);
   const auto exchanges = ok(the_bus().exchanges());
-  ASSERT_EQ(exchanges.size(), 1U);
-  EXPECT_EQ(exchanges[0].type, exchange_type::direct);
-  EXPECT_EQ(exchanges[0].partitions, 2U);
-  EXPECT_EQ(exchanges[0].bindings, 1U);
+  ASSERT_EQ(exchanges.size(), 2U);
+  EXPECT_EQ(exchanges[0].name, "");  // the default exchange
+  EXPECT_EQ(exchanges[1].options.type, exchange_type::direct);
+  EXPECT_EQ(exchanges[1].options.partitions, 2U);
+  EXPECT_EQ(exchanges[1].bindings, 1U);
   const auto bindings = ok(the_bus().bindings());
   ASSERT_EQ(bindings.size(), 1U);
   EXPECT_EQ(bindings[0].key, "a");

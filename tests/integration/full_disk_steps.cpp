@@ -5,6 +5,7 @@
 #include <chrono>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include <support/result_testing.hpp>
 
@@ -53,6 +54,22 @@ result<void> publish_some(witnessed_bus& w, std::size_t& progress) {
   }
   return {};
 }
+/// Of many sizes, several in each commit; what was refused is sent again.
+result<void> produce_some(witnessed_bus& w, std::size_t& progress) {
+  constexpr std::size_t sent_together = 10;
+  while (progress < 40) {
+    std::vector<std::string> values;
+    for (std::size_t i = 0; i < sent_together - progress % sent_together; ++i)
+      values.push_back(value_of(progress + i));
+    if (auto done = w.produce(values, progress); !done) return done;
+  }
+  return {};
+}
+void fill_and_produce(witnessed_bus& w, scarce_disk& disk) {
+  fill(w, disk);
+  std::size_t stored = 0;
+  ok(w.produce({value_of(1), value_of(4)}, stored));
+}
 result<void> open_again(witnessed_bus& w, std::size_t&) {
   return w.is_open() ? result<void>{} : w.open();
 }
@@ -73,6 +90,23 @@ const full_disk_step all[] = {
        o.maintenance = maintenance_mode::background;
      },
      fill, publish_some},
+    {"Producing", 4 * kib, no_sealing, fill_and_produce, produce_some},
+    {"ProducingForTheFirstTime", 4 * kib, no_sealing, fill, produce_some},
+    {"ProducingBehindCheckpoints", 64 * kib,
+     [](bus_options& o) {
+       with_checkpoints(o);
+       no_sealing(o);
+     },
+     fill_and_produce, produce_some, 32 * kib},
+    {"ProducingIntoAFullJournal", 8 * kib,
+     [](bus_options& o) { o.journal_bytes_seal = o.journal_bytes_max = 40 << 10; }, fill_and_produce,
+     produce_some},
+    {"ProducingIntoAFullJournalThatAThreadSeals", 16 * kib,
+     [](bus_options& o) {
+       o.journal_bytes_seal = o.journal_bytes_max = 40 << 10;
+       o.maintenance = maintenance_mode::background;
+     },
+     fill_and_produce, produce_some},
     {"Bookkeeping", 4 * kib, no_sealing,
      [](witnessed_bus& w, scarce_disk& disk) {
        fill(w, disk);

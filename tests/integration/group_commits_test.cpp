@@ -202,6 +202,102 @@ TEST_F(GroupCommits, GoOnWhereACommitHasGoneBack) {
   EXPECT_EQ(stored(0), 4U);
 }
 
+/// Handlers that run when they are told to.
+class answers {
+ public:
+  /// Takes one answer more.
+  auto one_more(result<void>& into) {
+    ++expected_;
+    return boost::asio::bind_executor(context_.get_executor(), [&](const auto& r) {
+      into = r ? result<void>{} : r.error();
+      --expected_;
+    });
+  }
+  void wait() {
+    while (expected_ > 0) {
+      context_.restart();
+      context_.run_one();
+    }
+    context_.restart();
+    context_.run();  // until whoever has posted is through with it
+  }
+
+ private:
+  boost::asio::io_context context_;
+  int expected_ = 0;
+};
+
+// A position counted as committed as soon as a commit behind the transaction's call had stored it.
+TEST_F(GroupCommits, AreMadeBehindATransactionThatIsUnderWay) {
+  publish(0, 4);
+  auto reader = join("g", {"orders"});
+  poll_all(reader);
+  answers given;
+  result<void> sent{};
+  auto t = ok(the_bus().begin());
+  ok(t.send_offsets(reader, orders(0), offset{1}));
+  ok(reader.commit());
+  t.async_commit(given.one_more(sent));
+  ok(reader.commit());
+  given.wait();
+  ok(std::move(sent));
+  EXPECT_EQ(stored(0), 4U);
+  ok(reader.commit());
+  EXPECT_EQ(stored(0), 4U);
+}
+
+// A commit that failed left a position counting as committed, over another one under way that set it back.
+TEST_F(GroupCommits, AreMadeAgainWhereOneThatWasUnderWayHasFailed) {
+  ok(the_bus().declare_topic("others"));
+  publish(0, 4);
+  ok(the_bus().publish("others", record{"v"}));
+  auto reader = join("g", {"orders", "others"});
+  poll_all(reader);
+  ok(reader.commit(orders(0), offset{4}));
+  ok(the_bus().delete_topic("others"));
+  answers given;
+  result<void> back{};
+  result<void> all{};
+  reader.async_commit(orders(0), offset{1}, given.one_more(back));
+  reader.async_commit(given.one_more(all));
+  EXPECT_THAT(reader.poll(at_once), fails_with(errc::unknown_topic));
+  ok(reader.commit());
+  EXPECT_EQ(stored(0), 4U);
+  given.wait();
+  EXPECT_THAT(back, succeeds());
+  EXPECT_THAT(all, fails_with(errc::unknown_topic));
+}
+
+TEST_F(GroupCommits, StoreTheLastOfSeveralOffsetsOfOnePartition) {
+  publish(0, 4);
+  auto reader = join("g", {"orders"});
+  poll_all(reader);
+  ok(reader.commit(std::vector{offset_commit{orders(0), offset{4}}, {orders(0), offset{1}}}));
+  EXPECT_EQ(stored(0), 1U);
+  ok(reader.commit());
+  EXPECT_EQ(stored(0), 4U);
+}
+
+TEST_F(GroupCommits, LeaveWhatIsStoredAsItIsWhereAnotherHasComeToNothing) {
+  publish(0, 4);
+  auto reader = join("g", {"orders"});
+  poll_all(reader);
+  ok(reader.commit(orders(0), offset{4}, "up to invoice 17"));
+  ok(the_bus().declare_table("accounts"));
+  const auto accounts = ok(the_bus().table("accounts"));
+  auto t = ok(the_bus().begin());
+  ok(t.get(accounts, "ada"));
+  ok(t.send_offsets(reader, orders(0), offset{1}));
+  ok(accounts.put("ada", "1"));
+  EXPECT_THAT(t.commit(), fails_with(errc::conflict));
+  EXPECT_FALSE(the_bus().transact([&](transaction& f) -> result<void> {
+    ok(f.send_offsets(reader, orders(0), offset{1}));
+    return error{errc::invalid_argument, "the host says no"};
+  }));
+  ok(reader.commit());
+  EXPECT_EQ(ok(reader.committed(orders(0)))->metadata, "up to invoice 17");
+}
+
 TEST_F(GroupCommits, AreMadeWithoutWaitingToo) {
   publish(0, 3);
   publish(1, 3);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/bind_executor.hpp>
@@ -217,6 +218,38 @@ TEST_F(GroupReading, IsToldByHandThatATopicIsGone) {
   EXPECT_THAT(poll_all(by_hand), ElementsAre("v"));
 }
 
+// It failed with what the log said of itself, in other words than promised.
+TEST_F(GroupReading, FindsOutByItsNextLookThatATopicIsDeletedWhileItReads) {
+  declare("orders");
+  declare("others");
+  publish(orders(0), "gone");
+  publish({"others", partition_id{0}}, "v");
+  consumer_options o;
+  o.reset = offset_reset::earliest;
+  o.on_assigned = [&](new_assignment&) { ok(the_bus().delete_topic("orders")); };
+  auto reader = ok(the_bus().join("g", {"orders", "others"}, o));
+  const auto read = ok(reader.poll(at_once));
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read.begin()->value(), "v");
+  const auto told = reader.poll(at_once);
+  ASSERT_THAT(told, fails_with(errc::unknown_topic));
+  EXPECT_THAT(told.error().message(), HasSubstr("topic 'orders' has been deleted"));
+  EXPECT_TRUE(ok(reader.poll(at_once)).empty());
+}
+
+TEST_F(GroupReading, ReadsNothingOfATopicThatHasReplacedItsOwn) {
+  declare("orders");
+  auto reader = join("g", {"orders"});
+  ok(the_bus().delete_topic("orders"));
+  declare("orders", 4);
+  for (unsigned p = 0; p < 4; ++p) publish(orders(p), std::to_string(p));
+  auto other = join("g", {"orders"});
+  EXPECT_THAT(poll_all(other), UnorderedElementsAre("0", "1", "2", "3"));
+  EXPECT_THAT(reader.poll(at_once), fails_with(errc::unknown_topic));
+  EXPECT_TRUE(ok(reader.poll(at_once)).empty());
+  EXPECT_TRUE(reader.assignment().empty());
+}
+
 // Patterns
 
 class GroupPatterns : public GroupReading {
@@ -260,6 +293,46 @@ TEST_F(GroupPatterns, ForgetTopicsThatAreDeletedWithoutAWord) {
   publish({"a", partition_id{1}}, "again");
   EXPECT_THAT(poll_all(reader), ElementsAre("again"));
   EXPECT_EQ(reader.assignment().size(), 3U);
+}
+
+TEST_F(GroupPatterns, TakeNoNoticeOfATopicThatIsDeletedWhileTheyRead) {
+  declare("a");
+  declare("aa");
+  publish({"a", partition_id{0}}, "gone");
+  publish({"aa", partition_id{0}}, "v");
+  consumer_options o;
+  o.reset = offset_reset::earliest;
+  o.on_assigned = [&](new_assignment&) { ok(the_bus().delete_topic("a")); };
+  auto reader = ok(the_bus().join("g", ok(topic_pattern::make("a+")), o));
+  EXPECT_THAT(poll_all(reader), ElementsAre("v"));
+}
+
+// A member took what it was given of the new topic for partitions of the deleted one, which it still knew: it
+// read beyond the end of that, or forgot them with it, and nobody read them.
+TEST_F(GroupPatterns, ReadATopicThatIsReplacedWhileTheyHandOver) {
+  declare("a", 2);
+  bool replaced = false;
+  consumer_options o;
+  o.reset = offset_reset::earliest;
+  o.on_revoked = [&](revocation& given_up) {
+    given_up.commit_positions();
+    if (std::exchange(replaced, true)) return;
+    ok(the_bus().delete_topic("a"));
+    declare("a", 8);
+    for (unsigned p = 0; p < 8; ++p) publish({"a", partition_id{p}}, std::to_string(p));
+  };
+  auto one = ok(the_bus().join("g", ok(topic_pattern::make("a+")), o));
+  ok(one.poll(at_once));
+  auto two = join_pattern("a+", "two");
+  EXPECT_THAT(poll_all(one), UnorderedElementsAre("0", "1", "2", "3", "4", "5", "6", "7"));
+  ASSERT_TRUE(replaced);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(poll_all(two), IsEmpty());
+    EXPECT_THAT(poll_all(one), IsEmpty());
+  }
+  EXPECT_THAT(poll_all(two), IsEmpty());
+  EXPECT_EQ(one.assignment().size(), 4U);
+  EXPECT_EQ(two.assignment().size(), 4U);
 }
 
 TEST_F(GroupPatterns, ShareWhatComesAmongTheMembers) {

@@ -4,6 +4,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 
+#include <atomic>
+#include <latch>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -221,6 +223,56 @@ TEST_F(LoggingOnADisk, WarnsOnceOfCheckpointsThatFailAndTellsWhenTheyGoOn) {
     disk.give_back();
     EXPECT_THAT(told_in_time(), ElementsAre(Pair(level::info, HasSubstr("checkpoints"))));
     EXPECT_TRUE(b.health().writable);
+    return ::testing::Test::HasFailure() ? 1 : 0;
+  });
+}
+
+TEST_F(LoggingOnADisk, WarnsOnceOfASubscriptionsCommitsThatFailAndTellsWhenTheyGoOn) {
+  under_a_limit([](scarce_disk& disk) {
+    const auto sink = std::make_shared<memory_sink>();
+    const auto time = std::make_shared<manual_clock>();
+    bus_options o;
+    o.maintenance = maintenance_mode::on_call;
+    o.clock = time;
+    o.logger = logger_to(sink);
+    auto b = ok(bus::open(disk.path() / "store", o));
+    ok(b.declare_topic("orders"));
+    ok(b.publish("orders", record{"x"}));
+    std::latch full{1};
+    std::atomic<int> failures = 0;
+    subscription_options how;
+    how.consumer.reset = offset_reset::earliest;
+    how.commit_interval = std::chrono::milliseconds{0};
+    how.on_failure = [&](const error& why) {
+      EXPECT_EQ(why, errc::disk_full);
+      ++failures;
+    };
+    auto s = ok(b.subscribe(
+        "g", {"orders"},
+        [&](const record_view&) -> result<void> {
+          full.wait();
+          return {};
+        },
+        how));
+    static_cast<void>(sink->take());
+    disk.leave(0);
+    full.count_down();
+    while (failures < 4) {
+      time->advance(seconds{1});
+      std::this_thread::yield();
+    }
+    EXPECT_THAT(sink->take(),
+                ElementsAre(Pair(level::warn, AllOf(HasSubstr("commit as"), HasSubstr("group 'g'")))))
+        << "the host is told each time";
+    disk.give_back();
+    while (ok(b.groups()).at(0).partitions.at(0).committed != offset{1}) {
+      time->advance(seconds{1});
+      std::this_thread::yield();
+    }
+    s.close();
+    const auto told = sink->take();
+    EXPECT_THAT(told, ElementsAre(Pair(level::info, HasSubstr("committing for group 'g' goes on again")),
+                                  Pair(level::debug, HasSubstr("group 'g' has 0 members"))));
     return ::testing::Test::HasFailure() ? 1 : 0;
   });
 }

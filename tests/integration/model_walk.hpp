@@ -266,7 +266,7 @@ class model_walk {
   timestamp newest_at_open_;
   timestamp sealed_at_;  // the store keeps the time of its last sealing
   std::uint64_t sealed_ = 0;
-  std::vector<anonymous_queue> anonymous_;
+  std::vector<exclusive_queue> anonymous_;
   std::vector<member_handle> members_;
   std::vector<taker_handle> takers_;
   std::vector<transaction_handle> transactions_;

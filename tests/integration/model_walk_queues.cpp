@@ -27,7 +27,7 @@ void model_walk::consume() {
   note("consume {} with prefetch {}", queue, prefetch);
   const auto found = model_.queues.find(queue);
   const auto handle = std::find_if(anonymous_.begin(), anonymous_.end(),
-                                   [&](const anonymous_queue& q) { return q.name() == queue; });
+                                   [&](const exclusive_queue& q) { return q.name() == queue; });
   std::optional<errc> expected;
   if (found == model_.queues.end()) {
     expected = errc::unknown_queue;
@@ -164,7 +164,7 @@ void model_walk::drain_queues() {
     }
     if (q.second.exclusive) continue;
     note("drain {}", q.first);
-    takers_.push_back({q.first, 0, true, false, 0, {}, ok(bus_->consume(q.first, {0}))});
+    takers_.push_back({q.first, 0, true, false, 0, {}, ok(bus_->consume(q.first, {.prefetch = 0}))});
     while (receive_from(takers_.back())) {
     }
   }

@@ -4,8 +4,10 @@
 
 #include <future>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -155,6 +157,49 @@ TEST_F(Producing, IsCommittedAfterItsProducerHasBeenDestroyed) {
   }
   ok(orders_.publish(record{"a", "3"}));
   EXPECT_THAT(values(), ElementsAre("1", "2", "3"));
+}
+
+// What it had collected was dropped without an answer.
+TEST_F(Producing, IsCommittedAfterATransactionThatDestroysItsProducer) {
+  for (const bool commits : {true, false}) {
+    std::optional<producer> p{make({.linger = std::chrono::hours{1}})};
+    auto asked = p->async_send(record{"a", "1"}, use_future);
+    ok(p->send(record{"a", "2"}));
+    const auto done = the_bus().transact([&](transaction& t) -> result<void> {
+      p.reset();
+      ok(t.publish(orders_, record{"a", "0"}));
+      return commits ? result<void>{} : error{errc::invalid_argument, "the host says no"};
+    });
+    EXPECT_EQ(done.has_value(), commits);
+    EXPECT_THAT(asked.get(), succeeds());
+  }
+  EXPECT_THAT(values(), ElementsAre("0", "1", "2", "1", "2"));
+}
+
+// A flush waited for the very commit that it was called in, and what was collected was refused.
+TEST_F(Producing, KeepsWhatItHasWhereATransactionCallsIt) {
+  auto p = make({.linger = std::chrono::hours{1}});
+  ok(p.send(record{"a", "1"}));
+  auto under_way = make({.linger = microseconds{0}});
+  ok(the_bus().transact([&](transaction&) -> result<void> {
+    std::thread{[&] { ok(under_way.send(record{"a", "0"})); }}.join();
+    for (auto* const each : {&p, &under_way}) {
+      auto batch = orders_.make_batch();
+      ok(batch.add(partition_id{0}, record{"x"}));
+      EXPECT_THAT(each->send(record{"x"}), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->publish(record{"x"}), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->publish(batch), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->flush(), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->close(), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->async_send(record{"x"}, use_future).get(), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->async_publish(std::move(batch), use_future).get(), fails_with(errc::would_deadlock));
+      EXPECT_THAT(each->async_flush(use_future).get(), fails_with(errc::would_deadlock));
+    }
+    return {};
+  }));
+  EXPECT_THAT(under_way.flush(), succeeds());
+  EXPECT_THAT(p.flush(), succeeds());
+  EXPECT_THAT(values(), ElementsAre("0", "1"));
 }
 
 TEST_F(Producing, TakesNothingOnceItIsClosed) {

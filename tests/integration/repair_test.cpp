@@ -290,6 +290,21 @@ TEST_F(Repairing, CountsAQueuesLossesHighRatherThanLowWhereItsStateIsLostToo) {
   }
 }
 
+TEST_F(Repairing, PutsTheBytesOfAQueueRightAndLosesNothing) {
+  fill();
+  copy_original();
+  change_bytes_of_queue(store(), "work", 1);
+  const auto problems = ok(check_store(store())).problems;
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0].where, "queue 'work'");
+  EXPECT_THAT(problems[0].what, HasSubstr("bytes"));
+  const auto report = repair_and_look();
+  ASSERT_EQ(report.messages.size(), 1U);
+  EXPECT_EQ(report.messages[0].queue, "work");
+  EXPECT_EQ(report.messages[0].count, 0U);
+  EXPECT_THAT(report.records, IsEmpty());
+}
+
 TEST_F(Repairing, DropsTheValuesOfTablesThatCannotBeReadAndNoOthers) {
   fill();
   for (int round = 0; round < 6 && !HasFailure(); ++round) {

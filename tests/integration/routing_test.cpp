@@ -79,6 +79,22 @@ TEST_F(Routing, KeepsTheOrderOfEachRoutingKeyOverPartitions) {
   EXPECT_EQ(count, 60U);
 }
 
+/// A message that was received and is published once more, as a reply or into another exchange, brings the
+/// time of its first record with it. That got into the exchange's log, whose times fell.
+TEST_F(Routing, GivesMessagesTheTimeOfTheirCommitWhateverTheirRecordsSay) {
+  ok(the_bus().declare_exchange("events"));
+  auto taker = queue_bound_to("q", {"a"});
+  const auto first = ok(the_bus().publish("events", "a", record{"v"}));
+  const auto got = ok(taker.receive(at_once));
+  ASSERT_TRUE(got);
+  the_clock().advance(std::chrono::seconds{5});
+  const auto again = ok(the_bus().publish("events", "a", record{got->record()}));
+  EXPECT_EQ(again.time, first.time + std::chrono::seconds{5});
+  const auto copy = ok(taker.receive(at_once));
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->record().time(), again.time);
+}
+
 TEST_F(Routing, RefusesKeysAndRecordsBeyondTheirLimits) {
   ok(the_bus().declare_exchange("events"));
   EXPECT_THAT(the_bus().publish("events", std::string(255, 'k'), record{"v"}), succeeds());

@@ -19,6 +19,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <support/seen_values.hpp>
+
 namespace levada::test {
 namespace {
 
@@ -26,30 +28,6 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
-
-/// What handlers have seen, to be waited for.
-class seen_values {
- public:
-  void add(std::string value) {
-    const std::lock_guard guard{mutex_};
-    values_.push_back(std::move(value));
-    changed_.notify_all();
-  }
-  std::vector<std::string> wait_for(std::size_t count) {
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [&] { return values_.size() >= count; });
-    return values_;
-  }
-  std::vector<std::string> now() {
-    const std::lock_guard guard{mutex_};
-    return values_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> values_;
-};
 
 class Subscriptions : public bus_fixture {
  protected:
@@ -97,6 +75,21 @@ TEST_F(Subscriptions, HandleEachRecordAndCommitWhatIsDone) {
     ok(s.wait());
   }
   EXPECT_EQ(committed(), 4U);
+}
+
+TEST_F(Subscriptions, EndAfterATransactionThatDestroysThem) {
+  publish("k", "0");
+  auto o = from_earliest();
+  o.commit_interval = std::chrono::hours{1};
+  std::optional s{ok(the_bus().subscribe("g", {"orders"}, collect(), o))};
+  seen_.wait_for(1);
+  // What it has done is yet to be committed, which has to wait for this very commit.
+  ok(the_bus().transact([&](transaction&) -> result<void> {
+    EXPECT_THAT(s->wait(), fails_with(errc::would_deadlock));
+    s.reset();
+    return {};
+  }));
+  while (committed() != 1U) std::this_thread::yield();
 }
 
 TEST_F(Subscriptions, CommitAtTheirInterval) {

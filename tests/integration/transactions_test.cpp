@@ -136,6 +136,45 @@ TEST_P(BothTransactions, CommitPositionsThatWereCommittedBefore) {
   EXPECT_EQ(ok(billing.committed(where))->next, offset{2});
 }
 
+TEST_P(BothTransactions, LeaveOffsetsAloneThatHaveNotChanged) {
+  const topic_partition where{"orders", partition_id{0}};
+  const topic_partition other{"others", partition_id{0}};
+  ok(the_bus().declare_topic("others"));
+  ok(orders_.publish(record{"one"}));
+  auto billing = join("billing", {"orders", "others"});
+  poll_all(billing);
+  ok(billing.commit(where, offset{1}, "up to invoice 17"));
+  const auto before = ok(billing.committed(where));
+  the_clock().advance(std::chrono::seconds{1});
+  ok(the_bus().publish("others", record{"two"}));
+  poll_all(billing);
+  const auto stored = ok(the_bus().stats()).consumers.offsets_committed;
+  ok(run([&](transaction& t) { return t.send_offsets(billing); }));
+  EXPECT_EQ(ok(the_bus().stats()).consumers.offsets_committed, stored + 1);
+  EXPECT_EQ(ok(billing.committed(other))->next, offset{1});
+  const auto after = ok(billing.committed(where));
+  EXPECT_EQ(after->next, offset{1});
+  EXPECT_EQ(after->metadata, "up to invoice 17");
+  EXPECT_EQ(after->time, before->time);
+}
+
+TEST_P(BothTransactions, FailWhereTheMemberIsFencedThoughItsOffsetsHaveNotChanged) {
+  ok(the_bus().declare_topic("pairs", {.partitions = 2}));
+  auto hanging = join("billing", {"pairs"});
+  poll_all(hanging);
+  ok(hanging.commit());
+  auto waiting = join("billing", {"pairs"});
+  ok(waiting.poll(at_once));
+  the_clock().advance(std::chrono::seconds{60});
+  ok(waiting.poll(at_once));
+  EXPECT_THAT(run([&](transaction& t) -> result<void> {
+                ok(t.publish(orders_, record{"out"}));
+                return t.send_offsets(hanging);
+              }),
+              fails_with(errc::fenced));
+  EXPECT_THAT(orders(), IsEmpty());
+}
+
 TEST_P(BothTransactions, SeeTheirOwnWrites) {
   for (int n = 0; n < 6; ++n) ok(accounts_.put(n, std::to_string(n)));
   ok(run([&](transaction& t) -> result<void> {

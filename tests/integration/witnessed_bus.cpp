@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
+
+#include <levada/async.hpp>
 
 #include <support/result_testing.hpp>
 
@@ -31,6 +34,7 @@ result<void> witnessed_bus::open() {
 result<void> witnessed_bus::close() {
   reader_.reset();
   desk_.reset();
+  importer_.reset();
   held_.clear();
   auto done = bus_ ? bus_->close() : result<void>{};
   bus_.reset();
@@ -87,6 +91,80 @@ result<void> witnessed_bus::publish_to_each(const topic& to) {
     acknowledged_.push_back({to.name(), range.partition.value(), range.base_offset.value(), "", "x"});
   }
   return {};
+}
+
+result<producer*> witnessed_bus::importer() {
+  if (!importer_) {
+    auto made = bus_->make_producer("facts", {.id = "importer", .batch_bytes = 8'000});
+    if (!made) return made.error();
+    importer_.emplace(std::move(*made));
+    EXPECT_EQ(importer_->last_sequence().value(), produced_) << "of a producer made anew";
+  }
+  return &*importer_;
+}
+
+std::uint64_t witnessed_bus::end_of(const std::string& topic, std::uint32_t partition) const {
+  return static_cast<std::uint64_t>(
+      std::count_if(acknowledged_.begin(), acknowledged_.end(),
+                    [&](const entry& e) { return e.topic == topic && e.partition == partition; }));
+}
+
+result<void> witnessed_bus::produce(const std::vector<std::string>& values, std::size_t& stored) {
+  auto by = importer();
+  if (!by) return by.error();
+  auto to = bus_->topic("facts");
+  if (!to) return to.error();
+  producer& sender = **by;
+  // Keys that occur once, so that compaction leaves them alone.
+  const auto key = [](std::uint64_t sequence) { return fmt::format("produced {}", sequence); };
+  std::vector<std::future<result<publish_receipt>>> receipts(values.size());
+  std::vector<std::optional<error>> refused(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const producer_sequence sequence{produced_ + 1 + i};
+    const record r{key(sequence.value()), values[i]};
+    if (i % 2 == 0) {
+      // Not `use_future`, which answers in threads of Asio's own: a forked child has none that were there.
+      std::promise<result<publish_receipt>> answer;
+      receipts[i] = answer.get_future();
+      sender.async_send(sequence, r, [answer = std::move(answer)](result<publish_receipt> given) mutable {
+        answer.set_value(std::move(given));
+      });
+    } else if (auto sent = sender.send(sequence, r); !sent) {
+      refused[i] = sent.error();
+    }
+  }
+  const auto flushed = sender.flush();
+  const std::uint64_t before = std::exchange(produced_, sender.last_sequence().value());
+  const std::size_t done = produced_ - before;
+  std::optional<error> why;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string its_key = key(before + 1 + i);
+    const std::uint32_t partition = partition_for_key(its_key, to->partitions()).value();
+    const std::uint64_t offset = end_of("facts", partition);
+    if (receipts[i].valid()) {
+      const auto receipt = receipts[i].get();
+      EXPECT_EQ(receipt.has_value(), i < done) << "record " << i << ", of which " << done << " are stored";
+      if (receipt) {
+        EXPECT_EQ(receipt->partition.value(), partition);
+        EXPECT_EQ(receipt->offset.value(), offset);
+      } else {
+        refused[i] = receipt.error();
+      }
+    }
+    if (i < done) {
+      EXPECT_FALSE(refused[i]);
+      acknowledged_.push_back({"facts", partition, offset, its_key, values[i]});
+      continue;
+    }
+    if (!why) why = refused[i] ? *refused[i] : flushed.error();
+    if (i > done && refused[i]) {
+      EXPECT_THAT(result<void>{*refused[i]},
+                  ::testing::AnyOf(fails_with(errc::out_of_order_sequence), fails_with(errc::disk_full)));
+    }
+  }
+  stored += done;
+  if (!why) return flushed;
+  return *why;
 }
 
 result<void> witnessed_bus::send(const std::string& value) {

@@ -41,6 +41,10 @@ class witnessed_bus {
   result<void> publish_batch(const std::string& topic, const std::vector<std::string>& values);
   /// A record for each partition.
   result<void> publish_to_each(const topic& to);
+  /// Sends these values to "facts" by a producer that the store knows, numbered behind what it has stored:
+  /// every other one with a receipt of its own, all of them answered by a flush. `stored` grows by how many
+  /// of them are, the first ones; those behind must have been refused.
+  result<void> produce(const std::vector<std::string>& values, std::size_t& stored);
   /// A message for the desk.
   result<void> send(const std::string& value);
   /// Settles the desk's oldest message.
@@ -71,6 +75,10 @@ class witnessed_bus {
   };
 
   [[nodiscard]] bool may_be_gone(const entry& e) const;
+  /// The producer, made where there is none.
+  [[nodiscard]] result<producer*> importer();
+  /// Where the next record of a partition will stand.
+  [[nodiscard]] std::uint64_t end_of(const std::string& topic, std::uint32_t partition) const;
   void expect_records();
   result<void> receive();
   void expect_queue();
@@ -82,6 +90,8 @@ class witnessed_bus {
   std::optional<bus> bus_;
   std::optional<consumer> reader_;
   std::optional<queue_consumer> desk_;
+  std::optional<producer> importer_;
+  std::uint64_t produced_ = 0;  // the last sequence that is stored
   std::deque<delivery> held_;
 
   std::vector<entry> acknowledged_;  // in this order

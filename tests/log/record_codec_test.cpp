@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "log_testing.hpp"
+#include "record_testing.hpp"
 
 #include <levada/publishing.hpp>
 
@@ -25,18 +26,6 @@ std::vector<std::byte> encoded(const record_source& source) {
 
 std::string extras_of(const record& r, std::string_view routing_key = {}) {
   return ok(encode_extras(routing_key, r));
-}
-
-/// A batch of one record.
-record_batch batch_of(const std::vector<std::byte>& bytes) {
-  auto content = std::make_shared<detail::record_access::batch_content>();
-  const auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
-  content->slices.push_back({"t", partition_id{}, offset{}, 1, timestamp{}, 1, owner->data(), owner->size()});
-  content->owners.push_back(owner);
-  content->records = 1;
-  record_batch batch;
-  detail::record_access::fill(batch, std::move(content));
-  return batch;
 }
 
 /// A record that consists of these extras, and what is read of it.

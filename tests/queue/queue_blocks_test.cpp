@@ -3,7 +3,7 @@
 #include "queue_fixture.hpp"
 
 #include <limits>
-#include <numeric>
+#include <utility>
 
 namespace levada::queue::test {
 namespace {
@@ -39,26 +39,28 @@ TEST_F(QueueBlocks, HoldNothingAtFirst) {
   EXPECT_THAT(ok(stored_queues(read(), tables())), IsEmpty());
 }
 
-TEST_F(QueueBlocks, AreFilledWith120EntriesEach) {
-  append_next(119);
+TEST_F(QueueBlocks, AreFilledWith62EntriesEach) {
+  append_next(61);
   append_next(1);
   append_next(1);
-  append_next(250);
-  EXPECT_EQ(tail(), 371U);
+  append_next(134);
+  EXPECT_EQ(tail(), 197U);
   std::vector<std::size_t> sizes;
   for (std::uint64_t n = 0; n < 5; ++n) {
     const auto b = block_at(n);
     sizes.push_back(b ? b->entries.size() : 0);
     EXPECT_EQ(b ? b->number : n, n);
   }
-  EXPECT_THAT(sizes, ElementsAre(120, 120, 120, 11, 0));
-  EXPECT_EQ(entries_of_all_blocks(4), references(0, 371));
+  EXPECT_THAT(sizes, ElementsAre(62, 62, 62, 11, 0));
+  EXPECT_EQ(entries_of_all_blocks(4), references(0, 197));
 }
 
 TEST_F(QueueBlocks, TakeWhatIsAppendedOnEachSideOfTheirBorders) {
+  constexpr std::size_t full = block_entries;
   std::uint32_t queue = 100;
-  for (const std::size_t first : {1U, 2U, 119U, 120U, 121U, 239U, 240U, 241U}) {
-    for (const std::size_t second : {1U, 119U, 120U, 121U, 240U, 300U}) {
+  for (const std::size_t first :
+       {std::size_t{1}, std::size_t{2}, full - 1, full, full + 1, 2 * full - 1, 2 * full, 2 * full + 1}) {
+    for (const std::size_t second : {std::size_t{1}, full - 1, full, full + 1, 2 * full, 5 * full / 2}) {
       ++queue;
       append_next(first, queue);
       append_next(second, queue);
@@ -69,6 +71,7 @@ TEST_F(QueueBlocks, TakeWhatIsAppendedOnEachSideOfTheirBorders) {
         got.insert(got.end(), b->entries.begin(), b->entries.end());
       }
       EXPECT_EQ(got, references(0, first + second)) << first << " + " << second;
+      EXPECT_EQ(row_of(queue).bytes, bytes_of(got)) << first << " + " << second;
     }
   }
 }
@@ -76,94 +79,97 @@ TEST_F(QueueBlocks, TakeWhatIsAppendedOnEachSideOfTheirBorders) {
 TEST_F(QueueBlocks, AreLeftAloneByAppendingNothing) {
   append_next(0);
   EXPECT_EQ(tail(), 0U);
+  EXPECT_EQ(row_of().bytes, 0U);
   EXPECT_FALSE(block_at(0));
-  append_next(120);
+  append_next(block_entries);
   append_next(0);
-  EXPECT_EQ(tail(), 120U);
+  EXPECT_EQ(tail(), block_entries);
+  EXPECT_EQ(row_of().bytes, bytes_of(references(0, block_entries)));
   EXPECT_FALSE(block_at(1));
 }
 
 TEST_F(QueueBlocks, KeepSettledAndDeliveredBitsApart) {
-  append_next(130);
-  settle_all({0, 63, 64, 119, 121});
-  mark_all({1, 62, 63, 65, 118, 129});
+  append_next(block_entries + 10);
+  settle_all({0, 31, 32, block_entries - 1, block_entries + 1});
+  mark_all({1, 30, 31, 33, block_entries - 2, block_entries + 9});
   const auto first = *block_at(0);
   const auto second = *block_at(1);
-  for (std::uint64_t p = 0; p < 120; ++p) {
-    EXPECT_EQ(first.settled.test(p), p == 0 || p == 63 || p == 64 || p == 119) << p;
-    EXPECT_EQ(first.delivered.test(p), p == 1 || p == 62 || p == 63 || p == 65 || p == 118) << p;
+  for (std::uint64_t p = 0; p < 64; ++p) {
+    EXPECT_EQ(first.settled.test(p), p == 0 || p == 31 || p == 32 || p == block_entries - 1) << p;
+    EXPECT_EQ(first.delivered.test(p), p == 1 || p == 30 || p == 31 || p == 33 || p == block_entries - 2)
+        << p;
   }
-  EXPECT_EQ(second.settled, std::bitset<128>{1U << 1});
-  EXPECT_EQ(second.delivered, std::bitset<128>{1U << 9});
+  EXPECT_EQ(second.settled, std::bitset<64>{1U << 1});
+  EXPECT_EQ(second.delivered, std::bitset<64>{1U << 9});
 }
 
 TEST_F(QueueBlocks, KeepTheirBitsWhenEntriesAreAppended) {
-  append_next(70);
-  settle_all({3, 69});
-  mark_all({0, 68});
-  append_next(50);
+  append_next(40);
+  settle_all({3, 39});
+  mark_all({0, 38});
+  append_next(block_entries - 40);
   const auto b = *block_at(0);
-  EXPECT_EQ(b.entries, references(0, 120));
+  EXPECT_EQ(b.entries, references(0, block_entries));
   EXPECT_EQ(b.settled.count(), 2U);
-  EXPECT_TRUE(b.settled.test(3) && b.settled.test(69));
+  EXPECT_TRUE(b.settled.test(3) && b.settled.test(39));
   EXPECT_EQ(b.delivered.count(), 2U);
-  EXPECT_TRUE(b.delivered.test(0) && b.delivered.test(68));
+  EXPECT_TRUE(b.delivered.test(0) && b.delivered.test(38));
 }
 
 TEST_F(QueueBlocks, VanishWhenAllTheirEntriesAreSettled) {
-  append_next(360);
-  settle_all(positions(120, 239));
+  append_next(3 * block_entries);
+  settle_all(positions(block_entries, 2 * block_entries - 1));
   EXPECT_TRUE(block_at(1)) << "one entry is left";
-  settle_all({239});
+  settle_all({2 * block_entries - 1});
   EXPECT_TRUE(block_at(0));
   EXPECT_FALSE(block_at(1));
   EXPECT_TRUE(block_at(2));
-  settle_all(positions(0, 360));
+  settle_all(positions(0, 3 * block_entries));
   for (std::uint64_t n = 0; n < 3; ++n) EXPECT_FALSE(block_at(n)) << n;
-  EXPECT_EQ(tail(), 360U) << "positions are not used again";
+  EXPECT_EQ(tail(), 3 * block_entries) << "positions are not used again";
 }
 
 TEST_F(QueueBlocks, StayUntilTheyAreFullHoweverMuchIsSettled) {
-  append_next(60);
-  settle_all(positions(0, 60));
+  append_next(30);
+  settle_all(positions(0, 30));
   ASSERT_TRUE(block_at(0)) << "the next append continues in it";
-  append_next(60);
-  EXPECT_EQ(block_at(0)->entries.size(), 120U);
-  EXPECT_EQ(block_at(0)->settled.count(), 60U);
-  settle_all(positions(60, 120));
+  append_next(block_entries - 30);
+  EXPECT_EQ(block_at(0)->entries.size(), block_entries);
+  EXPECT_EQ(block_at(0)->settled.count(), 30U);
+  settle_all(positions(30, block_entries));
   EXPECT_FALSE(block_at(0));
 }
 
 TEST_F(QueueBlocks, AreSettledSeveralInOneCall) {
-  append_next(600);
+  append_next(5 * block_entries);
   std::vector<std::uint64_t> odd;
-  for (std::uint64_t p = 1; p < 600; p += 2) odd.push_back(p);
+  for (std::uint64_t p = 1; p < 5 * block_entries; p += 2) odd.push_back(p);
   settle_all(odd);
-  for (std::uint64_t p = 0; p < 600; ++p) {
+  for (std::uint64_t p = 0; p < 5 * block_entries; ++p) {
     EXPECT_EQ(block_at(p / block_entries)->settled.test(p % block_entries), p % 2 == 1) << p;
   }
-  auto rest = positions(0, 240);
+  auto rest = positions(0, 2 * block_entries);
   settle_all(rest);
-  settle_all(positions(0, 480));  // the first two are gone already
+  settle_all(positions(0, 4 * block_entries));  // the first two are gone already
   EXPECT_EQ(ok(first_block(read(), tables(), id, 0)), 4U);
 }
 
 TEST_F(QueueBlocks, DoNotVanishForBeingDelivered) {
-  append_next(120);
-  mark_all(positions(0, 120));
+  append_next(block_entries);
+  mark_all(positions(0, block_entries));
   ASSERT_TRUE(block_at(0));
-  EXPECT_EQ(block_at(0)->delivered.count(), 120U);
+  EXPECT_EQ(block_at(0)->delivered.count(), block_entries);
   EXPECT_TRUE(block_at(0)->settled.none());
-  settle_all(positions(0, 120));
+  settle_all(positions(0, block_entries));
   mark_all({5});
   EXPECT_FALSE(block_at(0)) << "what is gone does not come back";
 }
 
 TEST_F(QueueBlocks, AreFoundFromANumberOn) {
-  append_next(500);
-  append_next(500, id + 1);
-  settle_all(positions(0, 120));
-  settle_all(positions(240, 360));
+  append_next(4 * block_entries + 20);
+  append_next(4 * block_entries + 20, id + 1);
+  settle_all(positions(0, block_entries));
+  settle_all(positions(2 * block_entries, 3 * block_entries));
   const auto from = [&](std::uint64_t number) { return ok(first_block(read(), tables(), id, number)); };
   EXPECT_EQ(from(0), 1U);
   EXPECT_EQ(from(1), 1U);
@@ -175,9 +181,9 @@ TEST_F(QueueBlocks, AreFoundFromANumberOn) {
 }
 
 TEST_F(QueueBlocks, AreErasedInSlicesWithTheStateLast) {
-  append_next(500, id - 1);
-  append_next(500);
-  append_next(500, id + 1);
+  append_next(4 * block_entries + 20, id - 1);
+  append_next(4 * block_entries + 20);
+  append_next(4 * block_entries + 20, id + 1);
   const auto erase = [&](std::size_t most) {
     bool done = false;
     write([&](auto& txn) { done = ok(erase_some(txn, tables(), id, most)); });
@@ -207,12 +213,69 @@ TEST_F(QueueBlocks, TellWhichQueuesHaveRows) {
 }
 
 TEST_F(QueueBlocks, KeepTheRowOfState) {
-  write([&](auto& txn) { ok(write_row(txn, tables(), id, {1'000'000'007, 41, 999})); });
+  write([&](auto& txn) { ok(write_row(txn, tables(), id, {1'000'000'007, 41, 999, 5'000'000'000})); });
   const auto row = *ok(read_row(read(), tables(), id));
   EXPECT_EQ(row.tail, 1'000'000'007U);
   EXPECT_EQ(row.settled, 41U);
   EXPECT_EQ(row.exposed, 999U);
+  EXPECT_EQ(row.bytes, 5'000'000'000U);
   EXPECT_FALSE(ok(read_row(read(), tables(), id + 1)));
+}
+
+// Bytes
+
+TEST_F(QueueBlocks, AddTheBytesOfWhatIsAppendedToTheRow) {
+  append_next(1);
+  EXPECT_EQ(row_of().bytes, nth(0).bytes);
+  append_next(block_entries + 40);
+  EXPECT_EQ(row_of().bytes, bytes_of(references(0, block_entries + 41)));
+  settle_all(positions(0, block_entries + 41));
+  const std::uint64_t before = row_of().bytes;
+  append_next(3);
+  EXPECT_EQ(row_of().bytes - before, bytes_of(references(block_entries + 41, block_entries + 44)))
+      << "settled entries of the same block count for nothing";
+}
+
+TEST_F(QueueBlocks, GiveTheBytesOfWhatTheySettleOnce) {
+  append_next(3 * block_entries);
+  const auto bytes_at = [](const std::vector<std::uint64_t>& which) {
+    std::uint64_t bytes = 0;
+    for (const std::uint64_t p : which) bytes += nth(p).bytes;
+    return bytes;
+  };
+  EXPECT_EQ(settle_all({}), 0U);
+  const std::vector<std::uint64_t> some{0, 5, block_entries - 1, block_entries, 2 * block_entries + 1};
+  EXPECT_EQ(settle_all(some), bytes_at(some));
+  EXPECT_EQ(settle_all(some), 0U) << "they were settled before";
+  EXPECT_EQ(settle_all({4, 5, 6}), bytes_at({4, 6}));
+  EXPECT_EQ(settle_all(positions(block_entries, 2 * block_entries)),
+            bytes_at(positions(block_entries + 1, 2 * block_entries)))
+      << "a block that vanishes with it counts like others";
+  EXPECT_EQ(settle_all(positions(block_entries, 2 * block_entries)), 0U) << "it is gone";
+}
+
+TEST_F(QueueBlocks, LeaveARowWithoutBytesWhenAllIsSettled) {
+  append_next(2 * block_entries + 10);
+  queue_row row = row_of();
+  for (const auto& [from, to] : {std::pair{0U, 30U}, {20U, 100U}, {0U, 134U}}) {
+    row.bytes -= settle_all(positions(from, to));
+    EXPECT_EQ(row.bytes, bytes_of(references(to, 2 * block_entries + 10))) << to;
+  }
+  EXPECT_EQ(row.bytes, 0U);
+}
+
+TEST_F(QueueBlocks, AddUpBytesBeyond32Bits) {
+  constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+  append_these({{3, 0, 0, 1, 0, most}, {3, 0, 0, 2, 0, most}, {3, 0, 0, 3, 0, most}});
+  EXPECT_EQ(row_of().bytes, 3ULL * most);
+  EXPECT_EQ(settle_all({0, 2}), 2ULL * most);
+}
+
+TEST_F(QueueBlocks, KeepTheirBytesWhileEntriesAreDeliveredAndCounted) {
+  append_next(3);
+  mark_all({0, 1, 2});
+  write([&](auto& txn) { ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{1})); });
+  EXPECT_EQ(settle_all({0, 1, 2}), bytes_of(references(0, 3)));
 }
 
 std::string from_hex(std::string_view hex) {
@@ -230,34 +293,74 @@ std::string to_hex(std::string_view bytes) {
   return hex;
 }
 
+TEST_F(QueueBlocks, CountDeliveriesOfSingleEntriesAndStopAtTheLargest) {
+  append_next(block_entries + 20);
+  write([&](auto& txn) {
+    ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{1, block_entries - 1, block_entries}));
+    ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{block_entries - 1}));
+    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{0, 1})), nth(0).bytes + nth(1).bytes);
+  });
+  std::vector<std::pair<std::uint64_t, unsigned>> counted;
+  std::uint64_t all = 0;
+  ok(for_each_unsettled(read(), tables(), id, [&](std::uint64_t position, const reference& where) {
+    ++all;
+    reference expected = nth(position);
+    expected.deliveries = where.deliveries;
+    EXPECT_EQ(where, expected);
+    if (where.deliveries > 0) counted.emplace_back(position, where.deliveries);
+  }));
+  EXPECT_EQ(all, block_entries + 18);
+  EXPECT_EQ(counted,
+            (std::vector<std::pair<std::uint64_t, unsigned>>{{block_entries - 1, 2}, {block_entries, 1}}));
+  const std::vector<std::uint64_t> last{block_entries + 19};
+  write([&](auto& txn) {
+    for (int i = 0; i < 65'536; ++i) ok(count_deliveries(txn, tables(), id, last));
+  });
+  reference often = nth(last[0]);
+  often.deliveries = 65'535;
+  EXPECT_EQ(ok(read_block(read(), tables(), id, 1))->entries.at(19), often);
+}
+
 // The stored format: a change of these bytes is a change of the format's version.
 
 TEST_F(QueueBlocks, StoreTheStateInTheseBytes) {
-  write([&](auto& txn) { ok(write_row(txn, tables(), id, {0x0102030405060708, 9, 300})); });
+  write([&](auto& txn) { ok(write_row(txn, tables(), id, {0x0102030405060708, 9, 300, 0x1112131415})); });
   const std::string key = from_hex("0000000000000007ffffffffffffffff");
   EXPECT_EQ(to_hex(stored(key)),
-            "a0768cc48c49e886"
-            "0807060504030201"
-            "0900000000000000"
-            "2c01000000000000");
+            "64005b75e1d505f4"    // checksum
+            "0807060504030201"    // tail
+            "0900000000000000"    // settled
+            "2c01000000000000"    // exposed
+            "1514131211000000");  // bytes
 }
 
 TEST_F(QueueBlocks, StoreABlockInTheseBytes) {
+  constexpr std::uint64_t first = block_entries * 0x0203;
   write([&](auto& txn) {
-    queue_row row{120ULL * 0x0203, 0, 0};
-    const std::vector<reference> two{{0x11, 0x22, 0x0102030405060708}, {0x33, 0xffffffff, 5}};
+    queue_row row{first, 0, 0, 0};
+    const std::vector<reference> two{{0x11, 0x22, 0, 0x0102030405060708, 0x0011121314151617, 0x21222324},
+                                     {0x33, 0xffff, 0xffff, 5, 0, 6}};
     ok(append(txn, tables(), id, row, two));
-    EXPECT_EQ(row.tail, 120U * 0x0203 + 2);
-    ok(settle(txn, tables(), id, std::vector<std::uint64_t>{120ULL * 0x0203 + 1}));
-    ok(mark_delivered(txn, tables(), id, std::vector<std::uint64_t>{120ULL * 0x0203}));
+    EXPECT_EQ(row.tail, first + 2);
+    EXPECT_EQ(row.bytes, 0x21222324U + 6);
+    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{first + 1})), 6U);
+    ok(mark_delivered(txn, tables(), id, std::vector<std::uint64_t>{first}));
   });
   const std::string key = from_hex("00000000000000070000000000000203");
   EXPECT_EQ(to_hex(stored(key)),
-            "2f20a51b00234eb5"
-            "02000000000000000000000000000000"  // settled
-            "01000000000000000000000000000000"  // delivered
-            "11000000220000000807060504030201"
-            "33000000ffffffff0500000000000000");
+            "357afe362c1fa42f"                  // checksum
+            "0200000000000000"                  // settled
+            "0100000000000000"                  // delivered
+            "11000000220000000807060504030201"  // log, partition, deliveries, offset
+            "17161514131211002423222100000000"  // expires, bytes, reserved
+            "33000000ffffffff0500000000000000"
+            "00000000000000000600000000000000");
+}
+
+TEST_F(QueueBlocks, AreNoLargerThanARowWhenFull) {
+  append_next(block_entries);
+  EXPECT_EQ(stored(key_of(id, 0)).size(), 24 + 62 * 32U);
+  EXPECT_LE(stored(key_of(id, 0)).size(), 2'008U);
 }
 
 // Damage
@@ -266,7 +369,7 @@ TEST_F(QueueBlocks, FindEveryChangedBitOfABlock) {
   append_next(3);
   const std::string key = key_of(id, 0);
   const std::string whole = stored(key);
-  ASSERT_EQ(whole.size(), 40U + 3 * 16);
+  ASSERT_EQ(whole.size(), 24U + 3 * 32);
   for (std::size_t at = 0; at < whole.size(); ++at) {
     std::string changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ (1 << (at % 8)));
@@ -279,24 +382,25 @@ TEST_F(QueueBlocks, FindEveryChangedBitOfABlock) {
 }
 
 TEST_F(QueueBlocks, FindABlockOfAnImpossibleSize) {
-  append_next(120);
+  append_next(block_entries);
   const std::string key = key_of(id, 0);
   const std::string whole = stored(key);
-  for (const std::string& changed : {std::string{}, whole.substr(0, 39), whole.substr(0, whole.size() - 1),
-                                     whole + std::string(16, '\0'), whole + "x"}) {
+  for (const std::string& changed : {std::string{}, whole.substr(0, 23), whole.substr(0, whole.size() - 1),
+                                     whole.substr(0, whole.size() - 16), whole + std::string(16, '\0'),
+                                     whole + std::string(32, '\0'), whole + "x"}) {
     store(key, changed);
     SCOPED_TRACE(changed.size());
     expect_damaged(read_block(read(), tables(), id, 0), "size");
   }
-  store(key, whole.substr(0, whole.size() - 16));
+  store(key, whole.substr(0, whole.size() - 32));
   expect_damaged(read_block(read(), tables(), id, 0), "checksum");
 }
 
 TEST_F(QueueBlocks, FindABlockInTheWrongPlace) {
-  append_next(120);
+  append_next(block_entries);
   store(key_of(id, 1), stored(key_of(id, 0)));
   expect_damaged(read_block(read(), tables(), id, 1), "checksum");
-  append_next(120, id + 1);
+  append_next(block_entries, id + 1);
   store(key_of(id, 2), stored(key_of(id + 1, 0)));
   expect_damaged(read_block(read(), tables(), id, 2), "checksum");
 }
@@ -305,7 +409,7 @@ TEST_F(QueueBlocks, FindEveryChangedBitOfTheState) {
   append_next(3);
   const std::string key = state_key_of(id);
   const std::string whole = stored(key);
-  ASSERT_EQ(whole.size(), 32U);
+  ASSERT_EQ(whole.size(), 40U);
   for (std::size_t at = 0; at < whole.size(); ++at) {
     std::string changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ (1 << (at % 8)));
@@ -313,7 +417,7 @@ TEST_F(QueueBlocks, FindEveryChangedBitOfTheState) {
     SCOPED_TRACE(at);
     expect_damaged(read_row(read(), tables(), id), "checksum");
   }
-  for (const std::string& changed : {std::string{}, whole.substr(0, 31), whole + "x"}) {
+  for (const std::string& changed : {std::string{}, whole.substr(0, 39), whole.substr(0, 32), whole + "x"}) {
     store(key, changed);
     SCOPED_TRACE(changed.size());
     expect_damaged(read_row(read(), tables(), id), "size");
@@ -324,7 +428,7 @@ TEST_F(QueueBlocks, FindEveryChangedBitOfTheState) {
 }
 
 TEST_F(QueueBlocks, RefuseToChangeWhatIsDamaged) {
-  append_next(60);
+  append_next(30);
   std::string changed = stored(key_of(id, 0));
   changed.back() = static_cast<char>(changed.back() ^ 1);
   store(key_of(id, 0), changed);
@@ -332,18 +436,22 @@ TEST_F(QueueBlocks, RefuseToChangeWhatIsDamaged) {
   const std::vector<std::uint64_t> second{1};
   expect_damaged(settle(txn, tables(), id, second), "checksum");
   expect_damaged(mark_delivered(txn, tables(), id, second), "checksum");
-  queue_row row{60, 0, 0};
-  expect_damaged(append(txn, tables(), id, row, references(60, 61)), "checksum");
-  EXPECT_EQ(row.tail, 60U);
+  expect_damaged(count_deliveries(txn, tables(), id, second), "checksum");
+  queue_row row{30, 0, 0, 7};
+  expect_damaged(append(txn, tables(), id, row, references(30, 31)), "checksum");
+  EXPECT_EQ(row.tail, 30U);
+  EXPECT_EQ(row.bytes, 7U);
 }
 
 TEST_F(QueueBlocks, RefuseToAppendWhereTheyDoNotEnd) {
-  append_next(60);
+  append_next(30);
   auto txn = ok(storage::write_transaction::begin(environment().env()));
-  for (const std::uint64_t wrong : {59U, 61U, 119U, 121U}) {
-    queue_row row{wrong, 0, 0};
+  for (const std::uint64_t wrong :
+       {std::uint64_t{29}, std::uint64_t{31}, block_entries - 1, block_entries + 1}) {
+    queue_row row{wrong, 0, 0, 7};
     SCOPED_TRACE(wrong);
     expect_damaged(append(txn, tables(), id, row, references(0, 1)), "not where it ends");
+    EXPECT_EQ(row.bytes, 7U);
   }
 }
 

@@ -13,10 +13,12 @@ namespace levada::queue {
 
 // Found by argument-dependent lookup in expectations.
 inline bool operator==(const reference& a, const reference& b) {
-  return a.log == b.log && a.partition == b.partition && a.offset == b.offset;
+  return a.log == b.log && a.partition == b.partition && a.deliveries == b.deliveries &&
+         a.offset == b.offset && a.expires == b.expires && a.bytes == b.bytes && a.not_before == b.not_before;
 }
 inline void PrintTo(const reference& r, std::ostream* out) {
-  *out << "log " << r.log << " partition " << r.partition << " offset " << r.offset;
+  *out << "log " << r.log << " partition " << r.partition << " deliveries " << r.deliveries << " offset "
+       << r.offset << " expires " << r.expires << " bytes " << r.bytes << " not before " << r.not_before;
 }
 
 }  // namespace levada::queue
@@ -31,15 +33,24 @@ class queue_fixture : public ::testing::Test {
  protected:
   static constexpr std::uint32_t id = 7;
 
-  /// What stands at a position in these tests: each part tells its position.
+  /// What stands at a position in these tests: each part tells its position. It expires late.
   static reference nth(std::uint64_t position) {
-    return {static_cast<std::uint32_t>(3 + position % 5), static_cast<std::uint32_t>(position % 7),
-            1'000'000 + position};
+    return {static_cast<std::uint32_t>(3 + position % 5),
+            static_cast<std::uint16_t>(position % 7),
+            0,
+            1'000'000 + position,
+            static_cast<std::int64_t>(2'000'000 + position),
+            static_cast<std::uint32_t>(3'000'000 + position)};
   }
   static std::vector<reference> references(std::uint64_t from, std::uint64_t to) {
     std::vector<reference> all;
     for (std::uint64_t p = from; p < to; ++p) all.push_back(nth(p));
     return all;
+  }
+  static std::uint64_t bytes_of(const std::vector<reference>& entries) {
+    std::uint64_t bytes = 0;
+    for (const reference& e : entries) bytes += e.bytes;
+    return bytes;
   }
   static std::vector<std::uint64_t> positions(std::uint64_t from, std::uint64_t to) {
     std::vector<std::uint64_t> all;
@@ -57,19 +68,31 @@ class queue_fixture : public ::testing::Test {
     return ok(storage::read_transaction::begin(main_.env()));
   }
 
-  /// Appends the references of the next `count` positions and stores the row.
-  void append_next(std::size_t count, std::uint32_t queue = id) {
+  /// Appends these references and stores the row.
+  void append_these(const std::vector<reference>& entries, std::uint32_t queue = id) {
     write([&](auto& txn) {
       queue_row row = ok(read_row(txn, tables(), queue)).value_or(queue_row{});
-      ok(append(txn, tables(), queue, row, references(row.tail, row.tail + count)));
+      ok(append(txn, tables(), queue, row, entries));
       ok(write_row(txn, tables(), queue, row));
     });
   }
-  void settle_all(const std::vector<std::uint64_t>& which, std::uint32_t queue = id) {
-    write([&](auto& txn) { ok(settle(txn, tables(), queue, which)); });
+  /// The same with those of the next `count` positions.
+  void append_next(std::size_t count, std::uint32_t queue = id) {
+    const std::uint64_t tail = row_of(queue).tail;
+    append_these(references(tail, tail + count), queue);
+  }
+  /// Leaves the row as it is; returns the bytes.
+  std::uint64_t settle_all(const std::vector<std::uint64_t>& which, std::uint32_t queue = id) {
+    std::uint64_t bytes = 0;
+    write([&](auto& txn) { bytes = ok(settle(txn, tables(), queue, which)); });
+    return bytes;
   }
   void mark_all(const std::vector<std::uint64_t>& which) {
     write([&](auto& txn) { ok(mark_delivered(txn, tables(), id, which)); });
+  }
+  /// The stored row; that of an empty queue where there is none.
+  [[nodiscard]] queue_row row_of(std::uint32_t queue = id) const {
+    return ok(read_row(read(), tables(), queue)).value_or(queue_row{});
   }
   [[nodiscard]] std::optional<block> block_at(std::uint64_t number, std::uint32_t queue = id) const {
     return ok(read_block(read(), tables(), queue, number));

@@ -34,7 +34,7 @@ T number_in(const std::string& bytes, std::size_t at) {
 class checkpointed_store_fixture : public ::testing::Test {
  protected:
   using table_content = std::map<std::uint64_t, std::string>;
-  using content = std::array<table_content, 5>;
+  using content = std::array<table_content, 7>;
 
   checkpointed_store_fixture() { std::filesystem::create_directory(work()); }
 
@@ -43,9 +43,9 @@ class checkpointed_store_fixture : public ::testing::Test {
   [[nodiscard]] std::filesystem::path work() const { return directory_ / "main"; }
   [[nodiscard]] std::filesystem::path file() const { return work() / "data.mdb"; }
 
-  static std::array<MDB_dbi, 5> tables_of(const storage::main_environment& main) {
+  static std::array<MDB_dbi, 7> tables_of(const storage::main_environment& main) {
     const storage::main_tables& t = main.tables();
-    return {t.journal, t.catalog, t.offsets, t.producers, t.queues};
+    return {t.journal, t.catalog, t.offsets, t.producers, t.queues, t.schedule, t.host};
   }
 
   /// One commit of random changes, in the store and in the model.

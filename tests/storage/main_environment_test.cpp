@@ -24,13 +24,13 @@ class MainEnvironment : public ::testing::Test {
 };
 
 std::set<MDB_dbi> handles(const main_tables& t) {
-  return {t.journal, t.catalog, t.offsets, t.producers, t.queues};
+  return {t.journal, t.catalog, t.offsets, t.producers, t.queues, t.schedule, t.host};
 }
 
 TEST_F(MainEnvironment, KeepsItsTablesApart) {
   const auto main = ok(main_environment::create(directory(), options));
   const auto tables = handles(main.tables());
-  ASSERT_EQ(tables.size(), 5U);
+  ASSERT_EQ(tables.size(), 7U);
   auto txn = ok(storage::write_transaction::begin(main.env()));
   for (const MDB_dbi table : tables) {
     EXPECT_FALSE(ok(txn.get(table, as_bytes("k"))));

@@ -72,8 +72,30 @@ TEST_F(StoreDirectory, IsMadeWholeAndPrivate) {
   const auto entry = stored(made.main);
   EXPECT_EQ(entry.format, storage::format_version);
   EXPECT_EQ(entry.created, options.now);
-  EXPECT_EQ(entry.next_id, 1U);
+  EXPECT_EQ(entry.next_id, 2U);
   EXPECT_EQ(entry.epoch, 0U);
+}
+
+TEST_F(StoreDirectory, HasTheDefaultExchangeFromTheBeginning) {
+  const auto on_disk = ok(open_store(store(), options));
+  const auto in_memory = ok(storage::open_memory_store(parent(), options));
+  for (const storage::main_environment* const main : {&on_disk.main, &in_memory.main}) {
+    const auto txn = ok(storage::read_transaction::begin(main->env()));
+    const auto all = ok(storage::read_catalog(txn, main->tables()));
+    ASSERT_EQ(all.logs.size(), 1U);
+    const storage::log_entry& exchange = all.logs[0];
+    EXPECT_EQ(exchange.id, 1U);
+    EXPECT_EQ(exchange.name, "");
+    EXPECT_EQ(exchange.partitions, 1U);
+    EXPECT_EQ(exchange.created, options.now);
+    EXPECT_EQ(exchange.exchange, 1U) << "direct";
+    EXPECT_EQ(exchange.policy, storage::log_policy{.retention_bytes = std::uint64_t{1} << 30});
+    EXPECT_EQ(exchange.traits, storage::exchange_traits{}) << "it stays";
+    EXPECT_FALSE(exchange.orphan);
+    EXPECT_EQ(all.store.next_id, 2U) << "nothing else gets its id";
+    EXPECT_TRUE(all.queues.empty());
+    EXPECT_TRUE(all.bindings.empty());
+  }
 }
 
 TEST_F(StoreDirectory, IsMadeOnce) {
@@ -291,7 +313,7 @@ TEST_F(StoreDirectory, InMemoryLeavesNothingBehind) {
   ok(storage::put(txn, first.main.tables(), storage::store_entry{.created = 1, .next_id = 50}));
   ASSERT_EQ(txn.commit(), 0);
   EXPECT_EQ(stored(first.main).next_id, 50U);
-  EXPECT_EQ(stored(second.main).next_id, 1U) << "each has its own";
+  EXPECT_EQ(stored(second.main).next_id, 2U) << "each has its own";
 }
 
 TEST_F(StoreDirectory, InMemoryNeedsAParent) {

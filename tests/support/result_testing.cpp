@@ -18,6 +18,12 @@ void PrintTo(exchange_type type, std::ostream* out) {
     case exchange_type::topic:
       *out << "topic";
       return;
+    case exchange_type::headers:
+      *out << "headers";
+      return;
+    case exchange_type::consistent_hash:
+      *out << "consistent hash";
+      return;
   }
   *out << "exchange type " << static_cast<int>(type);
 }

@@ -51,6 +51,16 @@ MATCHER_P(fails_with, code, "fails with the given errc") {
   return arg.error().code() == code;
 }
 
+/// The same, where the message also holds `text`.
+MATCHER_P2(fails_telling, code, text, "fails with the given errc and says the given text") {
+  if (arg.has_value()) {
+    *result_listener << "which succeeded";
+    return false;
+  }
+  *result_listener << "which failed: " << arg.error().message();
+  return arg.error().code() == code && arg.error().message().find(text) != std::string::npos;
+}
+
 /// Matches a result that succeeded.
 MATCHER(succeeds, "succeeds") {
   if (arg.has_value()) return true;

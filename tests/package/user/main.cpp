@@ -50,7 +50,7 @@ std::size_t publish_and_poll(levada::bus& bus) {
 
 std::string route_and_receive(levada::bus& bus) {
   bus.declare_exchange("warnings").value();
-  levada::anonymous_queue desk = bus.declare_anonymous_queue().value();
+  levada::exclusive_queue desk = bus.declare_anonymous_queue().value();
   bus.bind("warnings", desk.name(), "flood.#").value();
   (void)bus.publish("warnings", "flood.north", levada::record{"close the gate"}).value();
   levada::queue_consumer clerk = desk.consume().value();
@@ -70,6 +70,8 @@ int main() {
     std::size_t replayed = 0;
     levada::replay pass = bus.replay("rain").value();
     replayed = pass.next().value().size();
+    const std::string definitions = levada::export_definitions(bus).value();
+    const bool taken_over = levada::import_definitions(bus, definitions).value().applied;
     bus.close().value();
 
     const levada::manual_clock still;
@@ -79,10 +81,11 @@ int main() {
     const bool matches = levada::topic_matches("flood.*", "flood.north");
     const auto partition = levada::partition_for_key("funchal", 1).value();
     const levada::properties_view none = levada::record_view{}.properties();
-    std::printf("levada %d.%d.%d polled %zu, replayed %zu, received '%s', category %s%s\n",
-                LEVADA_VERSION_MAJOR, LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH, polled, replayed,
-                received.c_str(), levada::error_category().name(),
-                refused && matches && partition == 0 && none.type.empty() ? ", all as expected" : "");
+    std::printf(
+        "levada %d.%d.%d polled %zu, replayed %zu, received '%s', category %s%s\n", LEVADA_VERSION_MAJOR,
+        LEVADA_VERSION_MINOR, LEVADA_VERSION_PATCH, polled, replayed, received.c_str(),
+        levada::error_category().name(),
+        refused && taken_over && matches && partition == 0 && none.type.empty() ? ", all as expected" : "");
     return 0;
   } catch (const levada::exception& e) {
     std::fprintf(stderr, "user: %s\n", e.what());

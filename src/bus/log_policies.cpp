@@ -1,4 +1,4 @@
-#include "bus/policies.hpp"
+#include "bus/log_policies.hpp"
 
 #include <fmt/format.h>
 

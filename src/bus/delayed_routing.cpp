@@ -1,0 +1,123 @@
+#include "bus/delayed_routing.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "bus/core.hpp"
+#include "bus/dispatch.hpp"
+#include "bus/messages.hpp"
+#include "queue/schedule.hpp"
+
+namespace levada {
+namespace {
+
+constexpr std::int64_t nobody_looks = std::numeric_limits<std::int64_t>::max();
+/// How many messages are routed with one commit.
+constexpr std::size_t routed_in_commit = 128;
+/// After a commit that failed.
+constexpr std::int64_t pause_after_failure = 1'000'000;
+
+/// Routes a message whose time has come. What cannot be read any more, or has no exchange any more, is passed
+/// over.
+result<void> route_now(commit_scope& scope, const queue::scheduled_message& message) {
+  core& owner = scope.owner();
+  topic_slot* const exchange = owner.exchange_of_binding(message.log);
+  if (exchange == nullptr) return {};
+  queue::reference where;
+  where.log = message.log;
+  where.partition = static_cast<std::uint16_t>(message.partition);
+  where.offset = message.offset;
+  log::batch_builder builder{{}};
+  const auto read =
+      read_messages(owner, owner.main(), "route delayed message", {&where, 1}, SIZE_MAX, builder);
+  if (read.read == 0) return is_lost(read.ended.error().code()) ? result<void>{} : read.ended;
+  const record_batch one = builder.finish();
+  const record_view view = *one.begin();
+  where.bytes = static_cast<std::uint32_t>(view.value().size());
+  routed_message facts{view};
+  reached_queues queues;
+  owner.routes().route(*exchange, facts, queues.takers);
+  std::erase_if(queues.takers, [&](const queue_slot* queue) {
+    return !queue->backfills.empty() && owner.backfills().will_enter(*queue, message, facts);
+  });
+  set_refusers_apart(scope, queues, where.bytes);
+  return enter_queues(
+      scope, {where, view.properties().expiration, view.properties().priority.value_or(0), nullptr}, queues);
+}
+
+}  // namespace
+
+/// Routes what is due.
+class delayed_routing::delivery final : public intent {
+ public:
+  explicit delivery(std::shared_ptr<core> owner) : owner_{std::move(owner)} {}
+
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    next_.reset();
+    auto some = queue::read_schedule(scope.txn(), scope.tables(), {}, routed_in_commit + 1);
+    if (!some) return some.error();
+    for (std::size_t i = 0; i < some->size(); ++i) {
+      const queue::scheduled_message& message = (*some)[i];
+      if (message.due > scope.now() || i == routed_in_commit) {
+        next_ = message.due;
+        break;
+      }
+      auto erased = scope.written(queue::erase(scope.txn(), scope.tables(), message));
+      if (!erased) return erased.error();
+      if (auto routed = route_now(scope, message); !routed) return scope.undo(routed.error());
+    }
+    return bury(scope);
+  }
+  void applied(commit_scope&) noexcept override {}
+  void finished(result<void> outcome) noexcept override {
+    if (!outcome) {
+      next_ = owner_->bus_time() + pause_after_failure;
+      if (owner_->logger() != nullptr && outcome.error() != errc::closed)
+        owner_->logger()->warn("levada: {}", outcome.error().message());
+    }
+    if (next_) owner_->delays().expect(*next_);
+  }
+
+ private:
+  const std::shared_ptr<core> owner_;
+  std::optional<std::int64_t> next_;
+};
+
+result<void> delayed_routing::start() {
+  auto txn = storage::read_transaction::begin(owner_.main().env());
+  if (!txn) return txn.error();
+  auto first = queue::read_schedule(*txn, owner_.main().tables(), {}, 1);
+  // One that is damaged keeps nobody from the rest of the store; who looks then, is told.
+  if (!first && first.error() != errc::damaged) return first.error();
+  if (!first) {
+    expect(owner_.bus_time());
+  } else if (!first->empty()) {
+    expect(first->front().due);
+  }
+  return {};
+}
+
+void delayed_routing::expect(std::int64_t due) {
+  for (std::int64_t known = next_look_; due < known;) {
+    if (!next_look_.compare_exchange_weak(known, due)) continue;
+    const auto from_now = std::chrono::microseconds{std::max<std::int64_t>(due - owner_.bus_time(), 0)};
+    static_cast<void>(
+        owner_.errands().ring(owner_.time().steady() + from_now, [owner = owner_.weak_from_this()] {
+          if (const auto bus = owner.lock()) bus->delays().look();
+        }));
+    return;
+  }
+}
+
+void delayed_routing::look() {
+  next_look_ = nobody_looks;
+  owner_.submit("route delayed messages", std::make_unique<delivery>(owner_.shared_from_this()));
+}
+
+}  // namespace levada
