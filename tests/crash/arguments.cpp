@@ -59,6 +59,13 @@ durability arguments::mode() {
   throw std::invalid_argument{"durability is sync or checkpointed, not '" + *given + "'"};
 }
 
+workload arguments::work() {
+  const auto given = text("--history");
+  if (!given || *given == "logs") return workload::logs;
+  if (*given == "queues") return workload::queues;
+  throw std::invalid_argument{"a history is of logs or of queues, not of '" + *given + "'"};
+}
+
 planted_fault arguments::planted() {
   const auto given = text("--planted");
   if (!given) return planted_fault::none;
@@ -66,6 +73,7 @@ planted_fault arguments::planted() {
   if (*given == "ack-without-publish") return planted_fault::ack_without_publish;
   if (*given == "settle-without-ack") return planted_fault::settle_without_ack;
   if (*given == "commit-without-commit") return planted_fault::commit_without_commit;
+  if (*given == "dead-letter-in-two-steps") return planted_fault::dead_letter_in_two_steps;
   throw std::invalid_argument{"no fault is named '" + *given + "'"};
 }
 

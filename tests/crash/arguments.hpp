@@ -23,6 +23,8 @@ class arguments {
   [[nodiscard]] sealing seals();
   /// Takes `--durability`.
   [[nodiscard]] durability mode();
+  /// Takes `--history`.
+  [[nodiscard]] workload work();
   /// Takes `--planted`.
   [[nodiscard]] planted_fault planted();
   /// Everything must have been asked for.

@@ -9,13 +9,16 @@
 #include <crash/kill_nine.hpp>
 #include <crash/power_cut.hpp>
 #include <crash/processing_kill.hpp>
+#include <crash/producing_kill.hpp>
+#include <crash/queueing_kill.hpp>
 
 namespace {
 
 using namespace levada::crash;
 
 constexpr const char* usage =
-    "usage: levada_crash_campaign powercut [--states N] [--seed N] [--operations N] [--burst-records N]\n"
+    "usage: levada_crash_campaign powercut [--history logs|queues] [--states N] [--seed N] [--operations N] "
+    "[--burst-records N]\n"
     "                                      [--durability sync|checkpointed] [--planted FAULT]\n"
     "                                      [--ignore-syncs-of "
     "files|directories|segments|segment-names|checkpoints]\n"
@@ -23,8 +26,10 @@ constexpr const char* usage =
     "removals-before-commits|removals-before-checkpoints|\n"
     "                                                     checkpoints-before-data]\n"
     "                                      [--keep DIR]\n"
-    "       levada_crash_campaign kill9 [--kills N] [--seed N] [--planted FAULT]\n"
-    "       levada_crash_campaign processing [--kills N] [--seed N]\n"
+    "       levada_crash_campaign kill9 [--history logs|queues] [--kills N] [--seed N] [--planted FAULT]\n"
+    "       levada_crash_campaign processing|sharing [--kills N] [--seed N]\n"
+    "       levada_crash_campaign produce [--kills N] [--seed N] [--planted fresh-id|learns-too-early]\n"
+    "       levada_crash_campaign queueing [--kills N] [--seed N]\n"
     "Exits with 0 when nothing is violated. DIR/state-N/command says how to check a copy of a kept state "
     "once\n"
     "more.\n";
@@ -51,6 +56,7 @@ disorder wrong_order(arguments& given) {
 
 int power_cut(arguments& given) {
   power_cut_options options;
+  options.work = given.work();
   options.states = given.number("--states", 10'000);
   options.seed = given.number("--seed", options.seed);
   options.operations = given.number("--operations", options.operations);
@@ -81,6 +87,7 @@ int power_cut(arguments& given) {
 
 int kill_nine(arguments& given) {
   kill_options options;
+  options.work = given.work();
   options.kills = given.number("--kills", 200);
   options.seed = given.number("--seed", options.seed);
   options.planted = given.planted();
@@ -97,8 +104,9 @@ int kill_nine(arguments& given) {
   return summary.violations.empty() && summary.kills > 0 && summary.segments > 0 ? 0 : 1;
 }
 
-int processing(arguments& given) {
+int processing(arguments& given, bool shares) {
   processing_options options;
+  options.shares = shares;
   options.kills = given.number("--kills", 200);
   options.seed = given.number("--seed", options.seed);
   given.end();
@@ -112,6 +120,45 @@ int processing(arguments& given) {
   return summary.violations.empty() && summary.kills_with_progress > 0 && summary.records_in > 0 ? 0 : 1;
 }
 
+producing_fault producing_planted(arguments& given) {
+  const auto what = given.text("--planted");
+  if (!what) return producing_fault::none;
+  if (*what == "fresh-id") return producing_fault::fresh_id;
+  if (*what == "learns-too-early") return producing_fault::learns_too_early;
+  throw std::invalid_argument{"a producing host has no fault '" + *what + "'"};
+}
+
+int produce(arguments& given) {
+  producing_options options;
+  options.kills = given.number("--kills", 200);
+  options.seed = given.number("--seed", options.seed);
+  options.planted = producing_planted(given);
+  given.end();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  const auto summary = run_producing_kills(options, [](const producing_summary& s) {
+    if ((s.kills + 1) % 20 != 0) return;
+    std::printf("%llu kills\n", static_cast<unsigned long long>(s.kills + 1));
+    std::fflush(stdout);
+  });
+  std::printf("%s", to_text(summary).c_str());
+  return summary.violations.empty() && summary.kills_with_progress > 0 && summary.sent_again > 0 ? 0 : 1;
+}
+
+int queueing(arguments& given) {
+  queueing_options options;
+  options.kills = given.number("--kills", 200);
+  options.seed = given.number("--seed", options.seed);
+  given.end();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  const auto summary = run_queueing_kills(options, [](const queueing_summary& s) {
+    if ((s.kills + 1) % 20 != 0) return;
+    std::printf("%llu kills\n", static_cast<unsigned long long>(s.kills + 1));
+    std::fflush(stdout);
+  });
+  std::printf("%s", to_text(summary).c_str());
+  return summary.violations.empty() && summary.kills_with_progress > 0 && summary.dead_letters > 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -120,7 +167,9 @@ int main(int argc, char** argv) {
     const std::string command = given.positional("command");
     if (command == "powercut") return power_cut(given);
     if (command == "kill9") return kill_nine(given);
-    if (command == "processing") return processing(given);
+    if (command == "processing" || command == "sharing") return processing(given, command == "sharing");
+    if (command == "produce") return produce(given);
+    if (command == "queueing") return queueing(given);
     throw std::invalid_argument{"unknown command '" + command + "'"};
   } catch (const std::invalid_argument& e) {
     std::fprintf(stderr, "levada_crash_campaign: %s\n%s", e.what(), usage);

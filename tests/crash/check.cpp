@@ -4,6 +4,8 @@
 #include <crash/moments.hpp>
 #include <crash/payload.hpp>
 #include <crash/promises.hpp>
+#include <crash/queueing_comparison.hpp>
+#include <crash/queueing_victim.hpp>
 #include <crash/store_content.hpp>
 
 #include <fmt/format.h>
@@ -11,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -43,6 +46,8 @@ struct lives {
   /// Whether it was being opened, perhaps to be taken back.
   bool being_opened = false;
   std::uint32_t epoch = 0;
+  /// The time when it ended, of a history of queues.
+  std::optional<std::uint64_t> clock;
 
   explicit lives(const history& lines) {
     for (const std::string& line : lines) {
@@ -57,6 +62,8 @@ struct lives {
         epoch = std::max(epoch, now->epoch);
       } else if (std::holds_alternative<closing>(e)) {
         open_with_checkpoints = false;
+      } else if (const auto* const time = std::get_if<clock_at>(&e)) {
+        clock = time->milliseconds;
       }
     }
   }
@@ -70,7 +77,12 @@ class inspection {
         lines_{lines},
         options_{options},
         promised_{read_promises(lines)},
-        lives_{lines} {}
+        lives_{lines} {
+    if (lives_.clock) {
+      clock_ =
+          std::make_shared<manual_clock>(timestamp{clock_base} + std::chrono::milliseconds{*lives_.clock});
+    }
+  }
 
   check_outcome run() {
     const bool may_need_recovery =
@@ -78,19 +90,31 @@ class inspection {
     if (promised_.store || std::filesystem::exists(directory_)) {
       examine_files("before opening", may_need_recovery);
     }
-    auto opened = bus::open(directory_, settings(options_, !promised_.store));
+    check_outcome outcome;
+    outcome.lines = lines_.size();
+    auto opened = open(!promised_.store);
     if (!opened) {
       violation("open: {}", opened.error().message());
-      return {std::move(violations_), lines_.size()};
+      outcome.violations = std::move(violations_);
+      return outcome;
     }
-    std::size_t moment = lines_.size();
     bus b = std::move(*opened);
     try {
       if (options_.seal) b.maintain().value();
-      const store_content found = read_store(b, targets());
+      const store_content found = clock_ ? read_queueing(b, *clock_) : read_store(b, targets());
       compare_epochs(found.epoch);
-      moment = find_moment(found);
-      if (options_.use_afterwards) {
+      outcome.in_queues = count_findings(found);
+      outcome.lines = find_moment(found);
+      if (options_.use_afterwards && clock_) {
+        drain_queues(b, *clock_);
+        if (options_.seal) b.maintain().value();
+        b.close().value();
+        examine_files("after draining", false);
+        b = open(false).value();
+        for (const queue_info& q : b.queues().value()) {
+          if (q.messages > 0) violation("queue '{}' was drained, and holds {} messages", q.name, q.messages);
+        }
+      } else if (options_.use_afterwards) {
         for (const auto& [name, log] : found.logs) expected_[name] = log.partitions;
         use(b, found);
         if (options_.seal) {
@@ -100,19 +124,26 @@ class inspection {
           b.maintain().value();
         }
         b.close().value();
-        b = bus::open(directory_, settings(options_, false)).value();
+        b = open(false).value();
         read_again(b, "after opening once more");
       }
       b.close().value();
       const auto segments = examine_files("after closing", false);
       if (segments) examine_names(*segments);
-    } catch (const exception& e) {
+    } catch (const std::exception& e) {
       violation("a call failed: {}", e.what());
     }
-    return {std::move(violations_), moment};
+    outcome.violations = std::move(violations_);
+    return outcome;
   }
 
  private:
+  [[nodiscard]] result<bus> open(bool create) const {
+    bus_options o = settings(options_, create);
+    o.clock = clock_;
+    return bus::open(directory_, o);
+  }
+
   template <class... Args>
   void violation(fmt::format_string<Args...> format, Args&&... args) {
     if (violations_.size() < violations_max) {
@@ -197,6 +228,11 @@ class inspection {
     for (const auto& [name, log] : found.logs) {
       stored_records.insert(log.in_order.begin(), log.in_order.end());
     }
+    for (const auto& [queue, messages] : found.messages) {
+      for (const found_message& m : messages) {
+        if (m.record) stored_records.insert(*m.record);
+      }
+    }
     std::size_t last = 0;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       const event e = from_line(lines_[i]);
@@ -278,6 +314,8 @@ class inspection {
   const check_options& options_;
   const promises promised_;
   const lives lives_;
+  /// Of a history of queues.
+  std::shared_ptr<manual_clock> clock_;
   std::vector<std::string> violations_;
   /// What is to be read, by log and partition.
   std::map<std::string, std::vector<found_partition>> expected_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <crash/history.hpp>
+#include <crash/store_content.hpp>
 
 namespace levada::crash {
 
@@ -36,6 +37,8 @@ struct check_outcome {
   std::vector<std::string> violations;
   /// How many lines of the history the store is found to hold: all of them, unless it was taken back.
   std::size_t lines = 0;
+  /// Of a history of queues.
+  queue_findings in_queues;
 };
 
 /// Opens the store as after a crash at the end of `lines`, and compares it with what they promise: with all

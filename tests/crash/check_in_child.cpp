@@ -6,6 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <sstream>
+#include <utility>
+
 #include <support/child_process.hpp>
 
 namespace levada::crash {
@@ -13,7 +16,20 @@ namespace {
 
 /// No check takes so long; one that does hangs.
 constexpr unsigned seconds_max = 100;
-const std::string moment_prefix = "holds lines: ";
+const std::string numbers_prefix = "holds ";
+
+/// What an outcome says but for violations, as one line.
+std::string numbers_of(const check_outcome& o) {
+  const queue_findings& q = o.in_queues;
+  return fmt::format("{}{} {} {} {} {} {} {} {}", numbers_prefix, o.lines, q.messages, q.later, q.redelivered,
+                     q.rejected, q.expired, q.dropped, q.used_up);
+}
+void read_numbers(const std::string& line, check_outcome& o) {
+  std::istringstream in{line.substr(numbers_prefix.size())};
+  queue_findings& q = o.in_queues;
+  in >> o.lines >> q.messages >> q.later >> q.redelivered >> q.rejected >> q.expired >> q.dropped >>
+      q.used_up;
+}
 
 }  // namespace
 
@@ -27,14 +43,15 @@ check_outcome check_in_child(const std::filesystem::path& directory, const histo
     recorder::skip_syncs();
     const check_outcome found = check(directory, lines, options);
     for (const std::string& v : found.violations) say(v);
-    say(fmt::format("{}{}", moment_prefix, found.lines));
+    say(numbers_of(found));
     return found.violations.empty() ? 0 : 1;
   }};
-  check_outcome outcome{{}, lines.size()};
+  check_outcome outcome;
+  outcome.lines = lines.size();
   auto& violations = outcome.violations;
   for (std::string line = child.read_line(); !line.empty(); line = child.read_line()) {
-    if (line.compare(0, moment_prefix.size(), moment_prefix) == 0) {
-      outcome.lines = std::stoull(line.substr(moment_prefix.size()));
+    if (line.compare(0, numbers_prefix.size(), numbers_prefix) == 0) {
+      read_numbers(line, outcome);
     } else {
       violations.push_back(std::move(line));
     }

@@ -1,5 +1,7 @@
 #include <crash/comparison.hpp>
 
+#include <crash/queueing_comparison.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -119,6 +121,7 @@ class comparison {
         violation("{}: nobody sent these {} bytes", where, r.bytes);
         continue;
       }
+      if (r.dead_letter) continue;  // in the order of deaths
       serial& before = newest.try_emplace(producer_of(*r.record), 0).first->second;
       if (*r.record <= before) violation("{}: record {} stands behind record {}", where, *r.record, before);
       before = *r.record;
@@ -143,6 +146,7 @@ class comparison {
       violation("{}: record {} was acknowledged at partition {} offset {}", where, s, sent.partition,
                 sent.offset);
     }
+    if (sent.refused) violation("{}: record {} was refused", where, s);
     if (sent.with_its_topic == presence::absent) {
       violation("{}: record {} has come back with a topic that was deleted", where, s);
     }
@@ -176,6 +180,7 @@ class comparison {
   }
 
   [[nodiscard]] bool settled_everywhere(serial s, const sent_record& sent) const {
+    if (found_.of_queues) return true;  // what queues still refer to is looked for there
     return std::all_of(sent.queues.begin(), sent.queues.end(), [&](const std::string& queue) {
       const message_state state = state_of(queue, s);
       return state.settling || state.settled;
@@ -318,7 +323,11 @@ class comparison {
 }  // namespace
 
 std::vector<std::string> compare(const store_content& found, const promises& promised) {
-  return comparison{found, promised}.run();
+  auto violations = comparison{found, promised}.run();
+  if (found.of_queues) {
+    for (std::string& v : compare_queueing(found, promised)) violations.push_back(std::move(v));
+  }
+  return violations;
 }
 
 }  // namespace levada::crash

@@ -82,6 +82,20 @@ Message read_message(words& w) {
   return m;
 }
 
+received read_received(words& w) {
+  auto m = read_message<received>(w);
+  m.count = w.next<std::uint32_t>();
+  return m;
+}
+
+terms read_terms(words& w) {
+  terms t;
+  t.record = w.next<serial>();
+  t.delayed = w.next<bool>();
+  t.expires = w.next<bool>();
+  return t;
+}
+
 event read_event(words& w) {
   const auto kind = w.next<std::string>();
   if (kind == "opening") return opening{read_mode(w)};
@@ -126,9 +140,19 @@ event read_event(words& w) {
     b.at = w.next<std::uint64_t>();
     return b;
   }
-  if (kind == "received") return read_message<received>(w);
+  if (kind == "received") return read_received(w);
   if (kind == "settling") return read_message<settling>(w);
   if (kind == "settled") return read_message<settled>(w);
+  if (kind == "clock_at") return clock_at{w.next<std::uint64_t>()};
+  if (kind == "terms") return read_terms(w);
+  if (kind == "refused") return refused{w.next<serial>()};
+  if (kind == "passed_over") return read_message<passed_over>(w);
+  if (kind == "cancelling") return cancelling{w.next<serial>()};
+  if (kind == "cancelled") return cancelled{w.next<serial>()};
+  if (kind == "rejecting") return read_message<rejecting>(w);
+  if (kind == "rejected") return read_message<rejected>(w);
+  if (kind == "purging") return purging{w.next<std::string>()};
+  if (kind == "purged") return purged{w.next<std::string>()};
   w.fail();
 }
 
@@ -174,9 +198,21 @@ std::string to_line(const event& e) {
           [&](const trimming& t) { return trim("trimming", t); },
           [&](const trimmed& t) { return trim("trimmed", t); },
           [](const began& b) { return fmt::format("began {} {} {}", b.log, b.partition, b.at); },
-          [&](const received& m) { return message("received", m); },
+          [&](const received& m) { return fmt::format("{} {}", message("received", m), m.count); },
           [&](const settling& m) { return message("settling", m); },
           [&](const settled& m) { return message("settled", m); },
+          [](const clock_at& c) { return fmt::format("clock_at {}", c.milliseconds); },
+          [](const terms& t) {
+            return fmt::format("terms {} {} {}", t.record, t.delayed ? 1 : 0, t.expires ? 1 : 0);
+          },
+          [](const refused& r) { return fmt::format("refused {}", r.record); },
+          [&](const passed_over& m) { return message("passed_over", m); },
+          [](const cancelling& c) { return fmt::format("cancelling {}", c.record); },
+          [](const cancelled& c) { return fmt::format("cancelled {}", c.record); },
+          [&](const rejecting& m) { return message("rejecting", m); },
+          [&](const rejected& m) { return message("rejected", m); },
+          [](const purging& p) { return "purging " + p.queue; },
+          [](const purged& p) { return "purged " + p.queue; },
       },
       e);
 }
@@ -213,6 +249,9 @@ acknowledgements& acknowledgements::operator+=(const acknowledgements& other) no
   trims += other.trims;
   deletions += other.deletions;
   flushes += other.flushes;
+  rejections += other.rejections;
+  cancellations += other.cancellations;
+  purges += other.purges;
   return *this;
 }
 
@@ -227,16 +266,24 @@ acknowledgements count_acknowledgements(const history& lines) {
     found.trims += kind == "trimmed" ? 1 : 0;
     found.deletions += kind == "deleted" ? 1 : 0;
     found.flushes += kind == "flushed" ? 1 : 0;
+    found.rejections += kind == "rejected" ? 1 : 0;
+    found.cancellations += kind == "cancelled" ? 1 : 0;
+    found.purges += kind == "purged" ? 1 : 0;
   }
   return found;
 }
 
 std::string to_text(const acknowledgements& a) {
-  return fmt::format(
+  std::string text = fmt::format(
       "{} acknowledged records, {} committed offsets, {} settled messages, {} removals of records, {} "
       "deletions, "
       "{} syncs",
       a.records, a.commits, a.settlements, a.trims, a.deletions, a.flushes);
+  if (a.rejections + a.cancellations + a.purges > 0) {
+    text += fmt::format(", {} rejected messages, {} cancelled, {} purges", a.rejections, a.cancellations,
+                        a.purges);
+  }
+  return text;
 }
 
 }  // namespace levada::crash

@@ -22,6 +22,14 @@ enum class durability {
   checkpointed,
 };
 
+/// What a history is about.
+enum class workload {
+  /// Topics, groups, an exchange and its queues; see `victim.hpp`.
+  logs,
+  /// Queues with limits, dead letters, delays; see `queueing_victim.hpp`.
+  queues,
+};
+
 /// Stands in a line for no key, and for no queues.
 inline const std::string none_named(1, '-');
 
@@ -113,10 +121,13 @@ struct began {
 };
 /// A message was delivered.
 struct received {
+  /// A dead letter's place is named as by `grave_place`.
   std::string queue;
   serial record = 0;
+  /// How often by now, this time included; 0 where its queue does not count.
+  std::uint32_t count = 0;
 };
-/// It is about to be settled for good.
+/// It is about to be settled for good. Several such lines without another between them are one commit.
 struct settling {
   std::string queue;
   serial record = 0;
@@ -126,9 +137,59 @@ struct settled {
   serial record = 0;
 };
 
+// Of histories of queues only.
+
+/// The time of the bus from now on, in milliseconds since some moment. The first line of each such history.
+struct clock_at {
+  std::uint64_t milliseconds = 0;
+};
+/// What is to be known of a record beyond its `sending`. Before that, so that no history ends between them
+/// with the record sent.
+struct terms {
+  serial record = 0;
+  /// It is routed later.
+  bool delayed = false;
+  /// It has a time to live of its own.
+  bool expires = false;
+};
+/// It was not published, for want of room in one of its queues, and is nowhere.
+struct refused {
+  serial record = 0;
+};
+/// It was published, but this queue of its had no room for it.
+struct passed_over {
+  std::string queue;
+  serial record = 0;
+};
+/// A delayed message is about to be taken back.
+struct cancelling {
+  serial record = 0;
+};
+/// It will never be routed.
+struct cancelled {
+  serial record = 0;
+};
+/// A message is about to be rejected by a consumer of a queue with a dead-letter exchange.
+struct rejecting {
+  std::string queue;
+  serial record = 0;
+};
+struct rejected {
+  std::string queue;
+  serial record = 0;
+};
+/// All that is ready in a queue is about to be removed.
+struct purging {
+  std::string queue;
+};
+struct purged {
+  std::string queue;
+};
+
 using event = std::variant<opening, opened, closing, closed, declaring, declared, deleting, deleted, sending,
                            stored, committing, committed, maintaining, maintained, flushing, flushed,
-                           trimming, trimmed, began, received, settling, settled>;
+                           trimming, trimmed, began, received, settling, settled, clock_at, terms, refused,
+                           passed_over, cancelling, cancelled, rejecting, rejected, purging, purged>;
 
 [[nodiscard]] const char* to_text(durability mode) noexcept;
 
@@ -154,6 +215,12 @@ struct acknowledgements {
   /// Of objects.
   std::uint64_t deletions = 0;
   std::uint64_t flushes = 0;
+  /// Of messages that became dead letters.
+  std::uint64_t rejections = 0;
+  /// Of delayed messages.
+  std::uint64_t cancellations = 0;
+  /// Of queues.
+  std::uint64_t purges = 0;
 
   acknowledgements& operator+=(const acknowledgements& other) noexcept;
 };

@@ -34,9 +34,19 @@ const history every_kind = {
     "trimming orders 1 12",
     "trimmed orders 1 12",
     "began orders 1 10",
-    "received work 7",
+    "received work 7 2",
     "settling work 7",
     "settled work 7",
+    "clock_at 60000",
+    "terms 7 1 0",
+    "refused 7",
+    "passed_over work 7",
+    "cancelling 7",
+    "cancelled 7",
+    "rejecting work 7",
+    "rejected work 7",
+    "purging work",
+    "purged work",
 };
 
 TEST(History, EveryLineReadIsWrittenAgain) {
@@ -46,7 +56,7 @@ TEST(History, EveryLineReadIsWrittenAgain) {
 
 TEST(History, LineOfNoKnownShapeIsRefused) {
   for (const char* line : {"", "shouted", "declared", "stored 7 orders 1", "stored 7 orders one 40",
-                           "received work 7 8", "opening", "opened half 1"}) {
+                           "received work 7", "received work 7 8 9", "opening", "opened half 1"}) {
     EXPECT_THROW(static_cast<void>(from_line(line)), std::invalid_argument) << line;
   }
 }
@@ -64,6 +74,9 @@ TEST(History, AcknowledgementsAreCounted) {
   EXPECT_EQ(found.records, 1U);
   EXPECT_EQ(found.commits, 1U);
   EXPECT_EQ(found.settlements, 1U);
+  EXPECT_EQ(found.rejections, 1U);
+  EXPECT_EQ(found.cancellations, 1U);
+  EXPECT_EQ(found.purges, 1U);
 }
 
 }  // namespace

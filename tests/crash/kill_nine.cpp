@@ -2,6 +2,7 @@
 
 #include <crash/check.hpp>
 #include <crash/history.hpp>
+#include <crash/kill.hpp>
 
 #include <fmt/format.h>
 
@@ -24,13 +25,6 @@ namespace {
 
 constexpr std::size_t violations_max = 30;
 constexpr std::size_t lines_until_maintenance = 500;
-
-/// Not sleeping, which would end at a tick of the clock.
-void stay_busy(std::chrono::microseconds time) {
-  const auto until = std::chrono::steady_clock::now() + time;
-  while (std::chrono::steady_clock::now() < until) {
-  }
-}
 
 /// Whether the last line announces something.
 bool announces(const std::string& line) {
@@ -74,6 +68,7 @@ class kills {
   /// Returns the exit code of `child_process`.
   int run_and_kill() {
     victim_options victim;
+    victim.work = options_.work;
     victim.directory = *root_ / "store";
     victim.seed = random_();
     victim.run = run_;

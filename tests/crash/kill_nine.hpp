@@ -14,6 +14,7 @@
 namespace levada::crash {
 
 struct kill_options {
+  workload work = workload::logs;
   std::uint64_t seed = 1;
   std::uint64_t kills = 30;
   /// How many kills one store has to live through, its creation included.

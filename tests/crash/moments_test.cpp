@@ -6,35 +6,36 @@ namespace levada::crash {
 namespace {
 
 TEST(Moments, EverythingToldIsCertainWhereAReturnMeansDurable) {
-  EXPECT_EQ(lines_certain({"opening synced", "opened synced 0", "received work 7"}), 3U);
+  EXPECT_EQ(lines_certain({"opening synced", "opened synced 0", "received work 7 0"}), 3U);
 }
 
 TEST(Moments, WhatCameAfterTheLastCheckpointIsNot) {
-  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7"}), 2U);
-  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7", "flushing",
-                           "received work 8", "flushed", "received work 9"}),
+  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7 0"}), 2U);
+  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7 0", "flushing",
+                           "received work 8 0", "flushed", "received work 9 0"}),
             3U);
 }
 
 TEST(Moments, ACheckpointUnderWayMakesNothingCertain) {
-  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7", "flushing"}),
+  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7 0", "flushing"}),
             2U);
 }
 
 TEST(Moments, ClosingMakesEverythingCertainOnceItHasReturned) {
-  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7", "closing"}),
+  EXPECT_EQ(lines_certain({"opening checkpointed", "opened checkpointed 0", "received work 7 0", "closing"}),
             2U);
   EXPECT_EQ(lines_certain(
-                {"opening checkpointed", "opened checkpointed 0", "received work 7", "closing", "closed"}),
+                {"opening checkpointed", "opened checkpointed 0", "received work 7 0", "closing", "closed"}),
             5U);
 }
 
 TEST(Moments, OpeningInAnotherModeCountsOnceItHasReturned) {
-  const history left = {"opening checkpointed", "opened checkpointed 0", "received work 7", "opening synced"};
+  const history left = {"opening checkpointed", "opened checkpointed 0", "received work 7 0",
+                        "opening synced"};
   EXPECT_EQ(lines_certain(left), 2U);
   history again = left;
   again.push_back("opened synced 0");
-  again.push_back("received work 7");
+  again.push_back("received work 7 0");
   EXPECT_EQ(lines_certain(again), again.size());
 }
 

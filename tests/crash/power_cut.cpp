@@ -132,6 +132,7 @@ class power_cuts {
   power_cut_summary run() {
     for (std::uint64_t pair = 0; summary_.states < options_.states && !is_shown(); ++pair) {
       victim_options victim;
+      victim.work = options_.work;
       victim.seed = options_.seed * 1'000'000 + pair;
       victim.operations = options_.operations;
       victim.burst_records = options_.burst_records;
@@ -239,6 +240,7 @@ class power_cuts {
     how.seal = summary_.states % 2 == 0;
     auto outcome = check_in_child(root / store_name, now.lines, how);
     summary_.checked += count_acknowledgements(now.lines);
+    summary_.in_queues += outcome.in_queues;
     summary_.states_taken_back += outcome.lines < now.lines.size() ? 1 : 0;
     if (outcome.violations.empty()) return outcome;
     ++summary_.states_in_violation;
@@ -299,6 +301,7 @@ std::string to_text(const power_cut_summary& s) {
       s.sealings, s.segments, s.segments_removed, f.total(), f.writes_lost, f.writes_torn,
       f.writes_left_as_zeros, f.truncations_lost, f.names_lost, f.mapped_files_scribbled, to_text(s.checked),
       s.states_in_violation);
+  if (s.in_queues.messages > 0) text += fmt::format("found in queues: {}\n", to_text(s.in_queues));
   for (const std::string& v : s.violations) text += "  " + v + "\n";
   return text;
 }

@@ -13,11 +13,13 @@
 #include <crash/disk.hpp>
 #include <crash/disorder.hpp>
 #include <crash/history.hpp>
+#include <crash/store_content.hpp>
 #include <crash/victim.hpp>
 
 namespace levada::crash {
 
 struct power_cut_options {
+  workload work = workload::logs;
   std::uint64_t seed = 1;
   std::uint64_t states = 300;
   /// How many of them come from one recording.
@@ -63,6 +65,8 @@ struct power_cut_summary {
   /// In which the process alone has died.
   std::uint64_t states_of_death = 0;
   faults injected;
+  /// Of histories of queues: what was found in the states.
+  queue_findings in_queues;
   /// What the states were compared with, all together.
   acknowledgements checked;
   std::uint64_t states_in_violation = 0;
@@ -75,10 +79,10 @@ using power_cut_progress = std::function<void(const power_cut_summary&)>;
 
 /// Recordings come in pairs: one that begins with nothing, and one of a second run on a state that a power
 /// cut in the first has left, or the death of its process alone. Half of the pairs have three publishing
-/// threads; in each pair, one recording has a thread that seals. Of some second runs all moments of their
-/// opening are cut at: a crash of the recovery from a crash. One state in ten is that of a process that has
-/// died. Must not be called while other threads run. Throws `std::logic_error` when the recording is not
-/// complete.
+/// threads, where the history is one of logs; in each pair, one recording has a thread that seals. Of some
+/// second runs all moments of their opening are cut at: a crash of the recovery from a crash. One state in
+/// ten is that of a process that has died. Must not be called while other threads run. Throws
+/// `std::logic_error` when the recording is not complete.
 [[nodiscard]] power_cut_summary run_power_cuts(const power_cut_options& options,
                                                const power_cut_progress& progress = {});
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <csignal>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -14,9 +13,11 @@
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
 #include <levada/levada.hpp>
 
-#include <support/child_process.hpp>
+#include <crash/kill.hpp>
 #include <support/result_testing.hpp>
 #include <support/temporary_directory.hpp>
 
@@ -25,7 +26,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using test::ok;
-using saying = std::function<void(const std::string&)>;
 
 constexpr std::uint32_t input_partitions = 3;
 constexpr std::uint64_t buckets = 8;
@@ -38,6 +38,9 @@ struct life {
   bool checkpoints = false;
   bool collects = false;
   bool offsets_apart = false;
+  bool shares = false;
+  /// With `offsets_apart`: how many lines it says before it halts between the transaction and the offsets.
+  std::size_t lines_max = 0;
 };
 
 std::uint64_t number_in(const record_view& r) {
@@ -50,59 +53,124 @@ table_key bucket_of(std::uint64_t number) {
   return table_key{"bucket", number % buckets};
 }
 
-/// Adds each number to its bucket and publishes it under its place.
+/// Adds the number to its bucket and publishes it under its place.
+result<void> work_on(transaction& t, const table& sums, const record_view& r) {
+  const std::uint64_t number = number_in(r);
+  auto before = t.get(sums, bucket_of(number));
+  if (!before) return before.error();
+  const std::uint64_t sum = number + (*before ? std::stoull(**before) : 0);
+  if (auto put = t.put(sums, bucket_of(number), std::to_string(sum)); !put) return put;
+  return t.publish("out", record{place_of(r), std::string{r.value()}});
+}
 result<void> work_on(transaction& t, const table& sums, const record_batch& batch) {
   for (const auto& r : batch) {
-    const std::uint64_t number = number_in(r);
-    auto before = t.get(sums, bucket_of(number));
-    if (!before) return before.error();
-    const std::uint64_t sum = number + (*before ? std::stoull(**before) : 0);
-    if (auto put = t.put(sums, bucket_of(number), std::to_string(sum)); !put) return put;
-    if (auto sent = t.publish("out", record{place_of(r), std::string{r.value()}}); !sent) return sent;
+    if (auto done = work_on(t, sums, r); !done) return done;
   }
   return {};
 }
 
 bus open_in_mode(const life& how) {
-  bus_options options;
-  options.journal_bytes_seal = 64 << 10;
-  if (how.checkpoints) options.durability = checkpointed{milliseconds{50}};
-  return ok(bus::open(how.store, options));
+  return open_store(how.store, how.checkpoints, milliseconds{50});
 }
 
 struct tools {
   explicit tools(bus& of)
       : input{ok(of.declare_topic("in", {.partitions = input_partitions}))},
         output{ok(of.declare_topic("out"))},
-        sums{ok(of.declare_table("sums"))},
-        member{ok(of.join("workers", {"in"}, {.reset = offset_reset::earliest, .poll_records_max = 20}))} {}
+        sums{ok(of.declare_table("sums"))} {}
   topic input;
   topic output;
   table sums;
-  consumer member;
 };
 
+consumer join(bus& of) {
+  return ok(of.join("workers", {"in"}, {.reset = offset_reset::earliest, .poll_records_max = 20}));
+}
+share_consumer join_sharers(bus& of) {
+  share_consumer_options options;
+  options.reset = offset_reset::earliest;
+  options.poll_records_max = 20;
+  options.delivery_limit = 10'000;  // more than there are processes
+  return ok(of.share_consume("sharers", {"in"}, options));
+}
+
 /// The loop as a host would write it, with transactions that collect.
-void collect(bus& of, tools& with, const std::stop_token& stop, const saying& say) {
+void collect(bus& of, const tools& with, const std::stop_token& stop, const saying& say) {
+  auto member = join(of);
   while (!stop.stop_requested()) {
-    const auto batch = ok(with.member.poll(milliseconds{20}));
+    const auto batch = ok(member.poll(milliseconds{20}));
     if (batch.empty()) continue;
     auto t = ok(of.begin());
     ok(work_on(t, with.sums, batch));
-    ok(t.send_offsets(with.member));
+    ok(t.send_offsets(member));
     ok(t.commit());
     say("done");
   }
 }
 
-void commit_offsets_apart(bus& of, tools& with, const std::stop_token& stop, const saying& say) {
+/// For ever.
+[[noreturn]] void halt() {
+  for (;;) ::pause();
+}
+
+void commit_offsets_apart(bus& of, const tools& with, const life& how, const std::stop_token& stop,
+                          const saying& say) {
+  auto member = join(of);
+  std::size_t lines = 0;
   while (!stop.stop_requested()) {
-    const auto batch = ok(with.member.poll(milliseconds{20}));
+    const auto batch = ok(member.poll(milliseconds{20}));
     if (batch.empty()) continue;
     ok(of.transact([&](transaction& t) { return work_on(t, with.sums, batch); }));
     say("done");
-    ok(with.member.commit());
+    if (++lines == how.lines_max) halt();
+    ok(member.commit());
   }
+}
+
+/// Some of the records that a sharer has acquired; the others it gives back. `worked_on` is called before
+/// acknowledgements that are apart.
+result<void> work_on_some(bus& of, const tools& with, share_consumer& member,
+                          const std::vector<delivery>& acquired, bool apart, std::mt19937_64& random,
+                          const std::function<void()>& worked_on = {}) {
+  std::vector<delivery> worked;
+  for (const auto& d : acquired) {
+    if (random() % 4 > 0) {
+      worked.push_back(d);
+    } else if (auto back = member.acknowledge(d, acknowledge_type::release); !back) {
+      return back;
+    }
+  }
+  auto done = of.transact([&](transaction& t) -> result<void> {
+    for (const auto& d : worked) {
+      if (auto one = work_on(t, with.sums, d.record()); !one) return one;
+      if (apart) continue;
+      if (auto settled = t.ack(member, d.tag()); !settled) return settled;
+    }
+    return {};
+  });
+  if (!done) return done.error();
+  if (worked_on && !worked.empty()) worked_on();
+  return apart ? member.acknowledge(worked) : result<void>{};
+}
+
+/// Two members of a share group, side by side.
+void share(bus& of, const tools& with, const life& how, const saying& say) {
+  const auto work = [&](share_consumer member, std::uint64_t seed, const std::function<void()>& worked_on) {
+    std::mt19937_64 random{seed};
+    for (;;) {
+      const auto acquired = ok(member.poll(milliseconds{20}));
+      if (!acquired.empty())
+        ok(work_on_some(of, with, member, acquired, how.offsets_apart, random, worked_on));
+    }
+  };
+  std::size_t lines = 0;
+  const std::function<void()> tell = [&] {
+    say("done");
+    if (++lines == how.lines_max) halt();
+  };
+  std::thread other{work, join_sharers(of), how.seed + 1, std::function<void()>{}};
+  work(join_sharers(of), how.seed, tell);
+  other.join();
 }
 
 /// Until it is killed.
@@ -120,12 +188,15 @@ int live(const life& how, const saying& say) {
       ok(with.input.publish(batch));
     }
   }};
-  if (how.offsets_apart) {
-    commit_offsets_apart(owner, with, stop.get_token(), say);
+  if (how.shares) {
+    share(owner, with, how, say);
+  } else if (how.offsets_apart) {
+    commit_offsets_apart(owner, with, how, stop.get_token(), say);
   } else if (how.collects) {
     collect(owner, with, stop.get_token(), say);
   } else {
-    ok(owner.process(with.member, [&](transaction& t, const record_batch& batch) {
+    auto member = join(owner);
+    ok(owner.process(member, [&](transaction& t, const record_batch& batch) {
       auto done = work_on(t, with.sums, batch);
       say("doing");
       return done;
@@ -138,8 +209,17 @@ int live(const life& how, const saying& say) {
 /// Works the rest off.
 int finish(const life& how) {
   auto owner = open_in_mode(how);
-  tools with{owner};
-  ok(owner.process(with.member,
+  const tools with{owner};
+  if (how.shares) {
+    auto member = join_sharers(owner);
+    std::mt19937_64 random{how.seed};
+    for (auto all = ok(member.poll(milliseconds{0})); !all.empty(); all = ok(member.poll(milliseconds{0})))
+      ok(work_on_some(owner, with, member, all, false, random));
+    ok(owner.close());
+    return 0;
+  }
+  auto member = join(owner);
+  ok(owner.process(member,
                    [&](transaction& t, const record_batch& batch) { return work_on(t, with.sums, batch); },
                    {.idle_max = milliseconds{0}}));
   ok(owner.close());
@@ -188,11 +268,6 @@ int compare(const life& how, const saying& say) {
   return 0;
 }
 
-void expect_end(test::child_process& child, processing_summary& summary, const char* what) {
-  if (const int code = child.wait(); code != 0)
-    summary.violations.push_back(fmt::format("{} ended with code {}", what, code));
-}
-
 }  // namespace
 
 processing_summary run_processing_kills(const processing_options& options,
@@ -201,46 +276,37 @@ processing_summary run_processing_kills(const processing_options& options,
   const test::temporary_directory root;
   std::mt19937_64 random{options.seed};
   processing_summary summary;
+  const auto note = [&](const std::string& violation) {
+    if (!violation.empty() && summary.violations.size() < violations_max)
+      summary.violations.push_back(violation);
+  };
   life how;
   how.store = root / "store";
   how.offsets_apart = options.planted_offsets_apart;
+  how.shares = options.shares;
   for (; summary.kills < options.kills; ++summary.kills) {
     how.seed = random();
     how.checkpoints = random() % 2 == 0;
     how.collects = random() % 2 == 0;
-    const std::size_t wanted = random() % batches_per_life_max;
-    const std::chrono::microseconds delay{random() % 3000};
-    test::child_process child{[&](const saying& say) { return live(how, say); }};
+    const auto when = draw_moment(random, batches_per_life_max);
+    // A fault that is planted is met for certain.
+    how.lines_max = how.offsets_apart ? when.lines : 0;
     std::size_t told = 0;
-    bool ended = false;
-    for (; told < wanted && !ended; ++told) ended = child.read_line().empty();
-    for (const auto until = std::chrono::steady_clock::now() + delay;
-         std::chrono::steady_clock::now() < until;) {
-    }
-    child.kill(SIGKILL);
-    while (!ended) ended = child.read_line().empty();
-    if (const int code = child.wait(); code != 128 + SIGKILL)
-      summary.violations.push_back(fmt::format("a process ended by itself, with code {}", code));
+    note(run_and_kill(
+        when, [&](const saying& say) { return live(how, say); }, [&](const std::string&, bool) { ++told; }));
     if (told > 1) ++summary.kills_with_progress;
     if (progress) progress(summary);
   }
-  {
-    test::child_process child{[&](const saying&) { return finish(how); }};
-    while (!child.read_line().empty()) {
-    }
-    expect_end(child, summary, "finishing");
-  }
-  test::child_process child{[&](const saying& say) { return compare(how, say); }};
-  for (auto line = child.read_line(); !line.empty(); line = child.read_line()) {
-    if (line.starts_with("counts ")) {
-      std::size_t used = 0;
-      summary.records_in = std::stoull(line.substr(7), &used);
-      summary.records_out = std::stoull(line.substr(7 + used));
-    } else if (summary.violations.size() < violations_max) {
-      summary.violations.push_back(line);
-    }
-  }
-  expect_end(child, summary, "comparing");
+  note(run_to_end(
+      "finishing", [&](const saying&) { return finish(how); }, [](const std::string&) {}));
+  note(run_to_end(
+      "comparing", [&](const saying& say) { return compare(how, say); },
+      [&](const std::string& line) {
+        if (!line.starts_with("counts ")) return note(line);
+        std::size_t used = 0;
+        summary.records_in = std::stoull(line.substr(7), &used);
+        summary.records_out = std::stoull(line.substr(7 + used));
+      }));
   return summary;
 }
 

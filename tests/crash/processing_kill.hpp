@@ -13,7 +13,10 @@ namespace levada::crash {
 struct processing_options {
   std::uint64_t seed = 1;
   std::uint64_t kills = 10;
-  /// Leaves the offsets out of the transactions and commits them afterwards: at least once, which must show.
+  /// Two members of a share group do it, record by record, instead of the loop.
+  bool shares = false;
+  /// Leaves the offsets, or acknowledgements, out of the transactions and commits them afterwards: at least
+  /// once, which must show.
   bool planted_offsets_apart = false;
 };
 

@@ -29,8 +29,13 @@ std::string log_object(const char* kind, const std::string& name, std::uint32_t 
 struct reader {
   promises& p;
 
-  void operator()(const opening&) const {}
-  void operator()(const opened&) const { p.store = true; }
+  void operator()(const opening&) const { ++p.openings; }
+  void operator()(const opened&) const {
+    p.store = true;
+    // What a crash has left of a settlement, all or nothing, goes on message by message.
+    p.settled_together.clear();
+    p.settlement_told = true;
+  }
   void operator()(const closing&) const {}
   void operator()(const closed&) const {}
   void operator()(const declaring& d) const {
@@ -45,10 +50,12 @@ struct reader {
   void operator()(const deleting& d) const {
     p.objects[d.object] = presence::unknown;
     forget_topic(d.object, presence::unknown);
+    if (const auto queue = queue_of(d.object); !queue.empty()) empty(queue, &message_state::leaving);
   }
   void operator()(const deleted& d) const {
     p.objects[d.object] = presence::absent;
     forget_topic(d.object, presence::absent);
+    if (const auto queue = queue_of(d.object); !queue.empty()) empty(queue, &message_state::left);
   }
   void operator()(const sending& s) const {
     sent_record r;
@@ -58,6 +65,10 @@ struct reader {
     r.tombstone = s.tombstone;
     r.hash = s.hash;
     if (s.queues != none_named) r.queues = parts_of(s.queues, ',');
+    if (p.of_next && p.of_next->record == s.record) {
+      r.delayed = p.of_next->delayed;
+      r.expires = p.of_next->expires;
+    }
     p.records[s.record] = std::move(r);
   }
   void operator()(const stored& s) const {
@@ -90,14 +101,45 @@ struct reader {
     seen = std::max(seen, b.at);
   }
   void operator()(const received& m) const {
-    p.messages[{m.queue, m.record}].received = true;
+    message_state& state = p.messages[{m.queue, m.record}];
+    state.received = true;
+    state.count = std::max(state.count, m.count);
     const auto sent = p.records.find(m.record);
     if (sent != p.records.end()) sent->second.seen = true;
   }
-  void operator()(const settling& m) const { p.messages[{m.queue, m.record}].settling = true; }
-  void operator()(const settled& m) const { p.messages[{m.queue, m.record}].settled = true; }
+  void operator()(const settling& m) const {
+    p.messages[{m.queue, m.record}].settling = true;
+    if (p.settlement_told) p.settled_together.clear();
+    p.settlement_told = false;
+    p.settled_together.emplace_back(m.queue, m.record);
+  }
+  void operator()(const settled& m) const {
+    p.messages[{m.queue, m.record}].settled = true;
+    p.settlement_told = true;
+  }
+  void operator()(const clock_at&) const {}
+  void operator()(const terms& t) const { p.of_next = t; }
+  void operator()(const refused& r) const { p.records[r.record].refused = true; }
+  void operator()(const passed_over& m) const { p.records[m.record].passed_over_by.insert(m.queue); }
+  void operator()(const cancelling& c) const { p.records[c.record].cancelling = true; }
+  void operator()(const cancelled& c) const { p.records[c.record].cancelled = true; }
+  void operator()(const rejecting& m) const { p.messages[{m.queue, m.record}].rejecting = true; }
+  void operator()(const rejected& m) const { p.messages[{m.queue, m.record}].rejected = true; }
+  void operator()(const purging& q) const { empty(q.queue, &message_state::leaving); }
+  void operator()(const purged& q) const { empty(q.queue, &message_state::left); }
 
  private:
+  static std::string queue_of(const std::string& object) {
+    const std::string prefix = queue_object({});
+    return object.compare(0, prefix.size(), prefix) == 0 ? object.substr(prefix.size()) : std::string{};
+  }
+  /// What has been sent to a queue so far goes; of what is routed later, what has come by now.
+  void empty(const std::string& queue, bool message_state::*how) const {
+    for (const auto& [s, r] : p.records) {
+      if (std::find(r.queues.begin(), r.queues.end(), queue) == r.queues.end()) continue;
+      p.messages[{queue, s}].*(r.delayed ? &message_state::leaving : how) = true;
+    }
+  }
   /// A log's rules only ever grow: what was given up stays away.
   void note_rules(const std::string& object) const {
     const auto parts = parts_of(object, ':');
@@ -143,6 +185,9 @@ std::string exchange_object(const std::string& name, std::uint32_t partitions, c
 }
 std::string queue_object(const std::string& name) {
   return "queue:" + name;
+}
+std::string grave_place(const std::string& grave, const std::string& died_in) {
+  return grave + "/" + died_in;
 }
 std::string binding_object(const std::string& exchange, const std::string& queue, const std::string& key) {
   return fmt::format("binding:{}:{}:{}", exchange, queue, key);

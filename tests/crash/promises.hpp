@@ -16,6 +16,12 @@
 
 namespace levada::crash {
 
+/// Of a dead letter made by hand: the queue that it was in.
+inline constexpr const char* died_in_header = "died-in";
+
+/// How histories name the log of the default exchange.
+inline constexpr const char* default_log = "(default)";
+
 enum class presence {
   present,
   absent,
@@ -36,6 +42,13 @@ struct sent_record {
   bool seen = false;
   std::uint32_t partition = 0;
   std::uint64_t offset = 0;
+  /// Of messages; see the events of these names.
+  bool delayed = false;
+  bool expires = false;
+  bool refused = false;
+  bool cancelling = false;
+  bool cancelled = false;
+  std::set<std::string> passed_over_by = {};
   /// Whether it has gone with its topic.
   presence with_its_topic = presence::present;
 };
@@ -72,20 +85,35 @@ struct message_state {
   bool received = false;
   bool settling = false;
   bool settled = false;
+  /// The highest count that was told with a delivery.
+  std::uint32_t count = 0;
+  /// As a dead letter.
+  bool rejecting = false;
+  bool rejected = false;
+  /// Its queue is being purged or deleted.
+  bool leaving = false;
+  bool left = false;
 };
 
 struct promises {
   bool store = false;
+  /// How often it was opened, or was about to be.
+  std::uint32_t openings = 0;
   std::map<std::string, presence> objects;
   /// By name; a log that is not in it keeps everything.
   std::map<std::string, log_rules> logs;
   /// By log and partition.
   std::map<std::pair<std::string, std::uint32_t>, beginning> beginnings;
   std::map<serial, sent_record> records;
+  /// Of the record that is sent next, if they are.
+  std::optional<terms> of_next = std::nullopt;
   /// By group, log and partition.
   std::map<std::tuple<std::string, std::string, std::uint32_t>, offset_commits> commits;
   /// By queue and record.
   std::map<std::pair<std::string, serial>, message_state> messages;
+  /// Those of `messages` that one call is settling, or the last one has, since the store was opened.
+  std::vector<std::pair<std::string, serial>> settled_together;
+  bool settlement_told = true;
 };
 
 /// Adds a line. Throws `std::invalid_argument` for one that is none.
@@ -106,6 +134,9 @@ struct log_keeps {
 [[nodiscard]] std::string exchange_object(const std::string& name, std::uint32_t partitions,
                                           const log_keeps& keeps = {});
 [[nodiscard]] std::string queue_object(const std::string& name);
+/// The place of dead letters in a queue, by the queue in which they died: what `received` and `settling`
+/// name.
+[[nodiscard]] std::string grave_place(const std::string& grave, const std::string& died_in);
 [[nodiscard]] std::string binding_object(const std::string& exchange, const std::string& queue,
                                          const std::string& key);
 

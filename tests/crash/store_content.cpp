@@ -55,6 +55,7 @@ found_log read_log(const bus& b, const topic_info& log) {
       one.tombstone = r.is_tombstone();
       one.hash = fingerprint(r.key(), r.routing_key(), r.value());
       one.time = r.time();
+      one.dead_letter = !deaths_of(r).empty() || r.header(died_in_header);
       if (one.record) found.in_order.push_back(*one.record);
       partition.records.insert_or_assign(offset, std::move(one));
     }
@@ -62,11 +63,30 @@ found_log read_log(const bus& b, const topic_info& log) {
   return found;
 }
 
-store_content read_store(bus& b, const std::set<std::string>& queues) {
+queue_findings& queue_findings::operator+=(const queue_findings& other) noexcept {
+  messages += other.messages;
+  later += other.later;
+  redelivered += other.redelivered;
+  rejected += other.rejected;
+  expired += other.expired;
+  dropped += other.dropped;
+  used_up += other.used_up;
+  return *this;
+}
+
+std::string to_text(const queue_findings& f) {
+  return fmt::format(
+      "{} messages, {} of them later, {} redelivered; dead letters: {} rejected, {} expired, {} dropped, {} "
+      "delivered too often",
+      f.messages, f.later, f.redelivered, f.rejected, f.expired, f.dropped, f.used_up);
+}
+
+store_content read_listings(const bus& b) {
   store_content found;
   found.epoch = b.stats().value().epoch;
   for (const topic_info& t : b.topics().value()) {
-    found.logs.emplace(t.name, read_log(b, t));
+    found.logs.emplace(t.name.empty() ? default_log : t.name, read_log(b, t));
+    if (t.name.empty()) continue;  // nobody declares it
     const auto partitions = static_cast<std::uint32_t>(t.partitions.size());
     found.objects.insert(t.is_exchange ? exchange_object(t.name, partitions, kept_by(t))
                                        : topic_object(t.name, partitions, kept_by(t)));
@@ -77,7 +97,7 @@ store_content read_store(bus& b, const std::set<std::string>& queues) {
     if (q.exclusive) found.anonymous_queues.push_back(q.name);
   }
   for (const binding_info& i : b.bindings().value()) {
-    found.objects.insert(binding_object(i.exchange, i.queue, i.key));
+    found.objects.insert(binding_object(i.exchange, i.destination, i.key));
   }
   for (const group_info& g : b.groups().value()) {
     for (const group_partition_info& p : g.partitions) {
@@ -86,6 +106,11 @@ store_content read_store(bus& b, const std::set<std::string>& queues) {
                                                                            p.end.value()};
     }
   }
+  return found;
+}
+
+store_content read_store(bus& b, const std::set<std::string>& queues) {
+  store_content found = read_listings(b);
   for (const std::string& queue : queues) {
     if (!found.queues.contains(queue)) continue;
     auto& delivered = found.deliveries[queue];

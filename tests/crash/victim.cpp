@@ -4,6 +4,7 @@
 #include <crash/history.hpp>
 #include <crash/payload.hpp>
 #include <crash/promises.hpp>
+#include <crash/queueing_victim.hpp>
 #include <crash/victim_tools.hpp>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -349,8 +351,8 @@ class crowd {
   std::vector<std::thread> threads_;
 };
 
-/// A journal that is sealed again and again. In some runs all topics get segments of their own, in
-/// others few do.
+}  // namespace
+
 bus_options settings_of(const victim_options& options) {
   constexpr std::size_t seal_from[] = {0, 0, 8'000};
   constexpr std::size_t own_from[] = {1, 20'000, 100'000, 100'000};
@@ -371,6 +373,8 @@ bus_options settings_of(const victim_options& options) {
   return settings;
 }
 
+namespace {
+
 void declare_all(bus& b, teller& out) {
   for (const topic_layout& t : layouts) {
     declare(out, topic_object(t.name, t.partitions),
@@ -383,6 +387,22 @@ void declare_all(bus& b, teller& out) {
     declare(out, binding_object(exchange_name, to.queue, to.key),
             [&] { b.bind(exchange_name, to.queue, to.key).value(); });
   }
+}
+
+/// Whether the victim has an occasion for this lie.
+bool can_tell(workload work, planted_fault planted) {
+  switch (planted) {
+    case planted_fault::none:
+    case planted_fault::ack_without_publish:
+    case planted_fault::settle_without_ack:
+      return true;
+    case planted_fault::ack_before_publish:
+    case planted_fault::commit_without_commit:
+      return work == workload::logs;
+    case planted_fault::dead_letter_in_two_steps:
+      return work == workload::queues;
+  }
+  return false;
 }
 
 /// A queue that comes and goes.
@@ -411,6 +431,10 @@ void toggle_passing_queue(bus& b, teller& out) {
 }  // namespace
 
 void run_victim(const victim_options& options, const line_sink& line) {
+  if (!can_tell(options.work, options.planted)) {
+    throw std::invalid_argument{"a history of this kind has no place for that fault"};
+  }
+  if (options.work == workload::queues) return run_queueing_victim(options, line);
   teller out{line};
   dice d{options.seed};
   std::vector<serial> next;
@@ -433,7 +457,7 @@ void run_victim(const victim_options& options, const line_sink& line) {
     taker work{b, out, "work", options.planted};
     taker audit{b, out, "audit", options.planted};
     forgetful_logs forgetful{b, out, options};
-    std::optional<anonymous_queue> anonymous;
+    std::optional<exclusive_queue> anonymous;
     const auto maintain = [&] {
       others.allow(publications_per_maintenance);
       out.tell(maintaining{});

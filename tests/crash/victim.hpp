@@ -21,6 +21,8 @@ enum class planted_fault {
   settle_without_ack,
   /// Offsets are reported as committed and never are.
   commit_without_commit,
+  /// Dead letters are made by publishing a copy and then acking the message.
+  dead_letter_in_two_steps,
 };
 
 /// Who seals the journal.
@@ -33,6 +35,7 @@ enum class sealing {
 
 struct victim_options {
   std::filesystem::path directory;
+  workload work = workload::logs;
   std::uint64_t seed = 1;
   /// The how-manieth run on this store, from 1: names its records apart from those of other runs.
   std::uint32_t run = 1;
@@ -42,12 +45,13 @@ struct victim_options {
   durability mode = durability::synced;
   /// The run of the system in which it works.
   std::string boot_id = "boot 1";
-  /// With more than one, the others publish meanwhile, most while there is a call of `bus::maintain`.
+  /// Of histories of logs: with more than one, the others publish meanwhile, most while there is a call of
+  /// `bus::maintain`.
   std::uint32_t threads = 1;
   /// When, and what gets segments of its own, comes from the seed.
   sealing seals = sealing::on_call;
-  /// Of 60 to 120 KB, which a third of the runs publish at once and then seal: with 20, their rows are erased
-  /// in more than one commit; with 110, their segment is written in more than one.
+  /// Of histories of logs, of 60 to 120 KB, which a third of the runs publish at once and then seal: with 20,
+  /// their rows are erased in more than one commit; with 110, their segment is written in more than one.
   std::uint64_t burst_records = 20;
   planted_fault planted = planted_fault::none;
 };
@@ -56,9 +60,10 @@ struct victim_options {
 using line_sink = std::function<void(const std::string& line)>;
 
 /// Works on a store through the public interface: declares, publishes, reads as a group, takes from queues,
-/// seals, deletes, compacts, syncs. Tells before and after each operation (see `history.hpp`). With one
-/// thread that also seals, the same seed on the same store does the same. Throws `levada::exception` when an
-/// operation fails.
+/// seals, deletes, compacts, syncs; or as `run_queueing_victim` says. Tells before and after each operation
+/// (see `history.hpp`). With one thread that also seals, the same seed on the same store does the same.
+/// Throws `levada::exception` when an operation fails, and `std::invalid_argument` for a fault that the work
+/// has no occasion for.
 void run_victim(const victim_options& options, const line_sink& line);
 
 /// So large that a run lasts until it is killed.

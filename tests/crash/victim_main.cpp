@@ -16,14 +16,16 @@ namespace {
 using namespace levada::crash;
 
 constexpr const char* usage =
-    "usage: levada_victim write DIR [--seed N] [--run N] [--operations N] [--operations-per-life N]\n"
+    "usage: levada_victim write DIR [--history logs|queues] [--seed N] [--run N] [--operations N] "
+    "[--operations-per-life N]\n"
     "                               [--threads N] [--sealing on-call|in-background]\n"
     "                               [--durability sync|checkpointed] [--boot-id ID] [--planted FAULT]\n"
     "       levada_victim check DIR HISTORY [--after process-death|power-cut]\n"
     "                               [--durability sync|checkpointed] [--boot-id ID] [--seal 0|1] [--use "
     "0|1]\n"
     "After a power cut the boot id must be another one than the writer's.\n"
-    "FAULT: ack-before-publish, ack-without-publish, settle-without-ack, commit-without-commit\n";
+    "FAULT: ack-before-publish, ack-without-publish, settle-without-ack, commit-without-commit,\n"
+    "dead-letter-in-two-steps\n";
 
 /// One system call a line, so that a line is whole or not there.
 void print_line(const std::string& line) {
@@ -36,6 +38,7 @@ void print_line(const std::string& line) {
 int write(arguments& given) {
   victim_options options;
   options.directory = given.positional("DIR");
+  options.work = given.work();
   options.seed = given.number("--seed", options.seed);
   options.run = static_cast<std::uint32_t>(given.number("--run", options.run));
   options.operations = given.number("--operations", options.operations);

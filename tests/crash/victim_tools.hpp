@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <levada/options.hpp>
 #include <levada/publishing.hpp>
 #include <levada/record.hpp>
 
@@ -45,6 +46,10 @@ class teller {
   std::mutex mutex_;
   const line_sink& sink_;
 };
+
+/// A journal that is sealed again and again. In some runs all topics get segments of their own, in
+/// others few do.
+[[nodiscard]] bus_options settings_of(const victim_options& options);
 
 /// The offset that a record of a batch got.
 inline std::uint64_t offset_of(const batch_receipt& receipt, const publish_batch::slot& slot) {
