@@ -1,6 +1,5 @@
 #include "options.hpp"
 
-#include <array>
 #include <cstdint>
 
 #include <common/command_line.hpp>
@@ -27,62 +26,20 @@ licensing directly, and the organisation service's latencies are compared.
 Exit status: 0 proved, 1 not proved or failed, 2 wrong usage.
 )";
 
-namespace {
-
-enum letter : int { dir = 1, organisations, changes, measured, slow, timeout, help };
-
-constexpr std::array letters{
-    option{"dir", required_argument, nullptr, letter::dir},
-    option{"organisations", required_argument, nullptr, letter::organisations},
-    option{"changes", required_argument, nullptr, letter::changes},
-    option{"measured", required_argument, nullptr, letter::measured},
-    option{"slow-ms", required_argument, nullptr, letter::slow},
-    option{"timeout-ms", required_argument, nullptr, letter::timeout},
-    option{"help", no_argument, nullptr, letter::help},
-    option{nullptr, 0, nullptr, 0},
-};
-
-void apply(options& o, int l, std::string_view value) {
+options parse_options(int argc, char** argv) {
+  using example::known_option;
+  using example::option_value;
+  options o;
   constexpr example::bounds count{1, 1'000'000};
   constexpr example::bounds time{1, 10'000};
-  const auto milliseconds = [&](std::string_view name) {
-    return std::chrono::milliseconds{example::parse_count(name, value, time)};
-  };
-  switch (l) {
-    case letter::dir:
-      o.directory = example::parse_path("dir", value);
-      break;
-    case letter::organisations:
-      o.organisations = example::parse_count("organisations", value, count);
-      break;
-    case letter::changes:
-      o.changes = example::parse_count("changes", value, count);
-      break;
-    case letter::measured:
-      o.measured = example::parse_count("measured", value, count);
-      break;
-    case letter::slow:
-      o.slow = milliseconds("slow-ms");
-      break;
-    case letter::timeout:
-      o.timeout = milliseconds("timeout-ms");
-      break;
-    case letter::help:
-      o.help = true;
-      break;
-    default:
-      break;
-  }
-}
-
-}  // namespace
-
-options parse_options(int argc, char** argv) {
-  options o;
-  example::read_options(argc, argv, letters.data(), [&](int l, std::string_view value) {
-    apply(o, l, value);
-    return !o.help;
-  });
+  example::read_options(argc, argv,
+                        {{"dir", [&](const option_value& v) { o.directory = v.path(); }},
+                         {"organisations", [&](const option_value& v) { o.organisations = v.count(count); }},
+                         {"changes", [&](const option_value& v) { o.changes = v.count(count); }},
+                         {"measured", [&](const option_value& v) { o.measured = v.count(count); }},
+                         {"slow-ms", [&](const option_value& v) { o.slow = v.milliseconds(time); }},
+                         {"timeout-ms", [&](const option_value& v) { o.timeout = v.milliseconds(time); }},
+                         {"help", [&] { o.help = true; }, known_option::then::leave_the_rest}});
   return o;
 }
 

@@ -1,18 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
-
-#include <getopt.h>
+#include <utility>
+#include <vector>
 
 namespace example {
-
-/// Reads a command line of long options alone. `known` ends with an option without a name; `apply` is told
-/// of each option by its letter, and returns false to leave the rest unread. Throws `usage_error`.
-void read_options(int argc, char** argv, const ::option* known,
-                  const std::function<bool(int letter, std::string_view value)>& apply);
 
 /// What an option's value may be.
 struct bounds {
@@ -20,10 +17,51 @@ struct bounds {
   std::uint64_t most = UINT64_MAX;
 };
 
-/// The value of an option as a number. Throws `usage_error`.
-[[nodiscard]] std::uint64_t parse_count(std::string_view name, std::string_view text, bounds within);
+/// The value of an option, as it was given. Throws `usage_error` for what it cannot be.
+class option_value {
+ public:
+  option_value(std::string name, std::string_view text) : name_{std::move(name)}, text_{text} {}
 
-/// The value of an option as a path. Throws `usage_error` for an empty one.
-[[nodiscard]] std::filesystem::path parse_path(std::string_view name, std::string_view text);
+  [[nodiscard]] std::string_view text() const noexcept { return text_; }
+  [[nodiscard]] std::uint64_t count(bounds within = {}) const;
+  [[nodiscard]] std::chrono::milliseconds milliseconds(bounds within) const;
+  /// Not empty.
+  [[nodiscard]] std::filesystem::path path() const;
+
+ private:
+  std::string name_;
+  std::string_view text_;
+};
+
+/// A long option, and what it does.
+class known_option {
+ public:
+  enum class then : bool { read_on, leave_the_rest };
+
+  /// One with a value.
+  known_option(std::string name, std::function<void(const option_value&)> set)
+      : name_{std::move(name)}, set_{std::move(set)} {}
+  /// One without.
+  known_option(std::string name, std::function<void()> set, then what = then::read_on)
+      : name_{std::move(name)}, set_{[set = std::move(set)](const option_value&) { set(); }}, then_{what} {
+    has_value_ = false;
+  }
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] bool has_value() const noexcept { return has_value_; }
+  then apply(std::string_view value) const {
+    set_({name_, value});
+    return then_;
+  }
+
+ private:
+  std::string name_;
+  std::function<void(const option_value&)> set_;
+  bool has_value_ = true;
+  then then_ = then::read_on;
+};
+
+/// Reads a command line of long options alone. Throws `usage_error`.
+void read_options(int argc, char** argv, const std::vector<known_option>& known);
 
 }  // namespace example

@@ -1,6 +1,5 @@
 #include "options.hpp"
 
-#include <array>
 #include <string>
 
 #include <fmt/core.h>
@@ -38,22 +37,6 @@ Exit status: 0 proved, 1 not proved or failed, 2 wrong usage, 130 proved after a
 
 namespace {
 
-enum letter : int { dir = 1, input, calls, seed, speed, kills, report_days, prove, host, help };
-
-constexpr std::array letters{
-    option{"dir", required_argument, nullptr, letter::dir},
-    option{"input", required_argument, nullptr, letter::input},
-    option{"calls", required_argument, nullptr, letter::calls},
-    option{"seed", required_argument, nullptr, letter::seed},
-    option{"speed", required_argument, nullptr, letter::speed},
-    option{"kills", required_argument, nullptr, letter::kills},
-    option{"report-days", required_argument, nullptr, letter::report_days},
-    option{"prove", no_argument, nullptr, letter::prove},
-    option{"host", no_argument, nullptr, letter::host},
-    option{"help", no_argument, nullptr, letter::help},
-    option{nullptr, 0, nullptr, 0},
-};
-
 pace parse_pace(std::string_view text) {
   try {
     return pace::parse(text);
@@ -62,53 +45,34 @@ pace parse_pace(std::string_view text) {
   }
 }
 
-void apply(options& o, int l, std::string_view value) {
-  constexpr std::uint64_t calls_max = 10'000'000;
-  constexpr std::uint64_t days_max = 100'000;
-  switch (l) {
-    case letter::dir:
-      o.directory = example::parse_path("dir", value);
-      break;
-    case letter::input:
-      o.input = example::parse_path("input", value);
-      break;
-    case letter::calls:
-      o.calls = example::parse_count("calls", value, {1, calls_max});
-      break;
-    case letter::seed:
-      o.seed = example::parse_count("seed", value, {});
-      break;
-    case letter::speed:
-      o.pace = parse_pace(value);
-      break;
-    case letter::kills:
-      o.kills = example::parse_count("kills", value, {0, calls_max});
-      break;
-    case letter::report_days:
-      o.report_period = std::chrono::days{example::parse_count("report-days", value, {0, days_max})};
-      break;
-    case letter::prove:
-      o.what = options::job::prove;
-      break;
-    case letter::host:
-      o.what = options::job::host;
-      break;
-    case letter::help:
-      o.what = options::job::help;
-      break;
-    default:
-      break;
-  }
-}
-
 }  // namespace
 
 options parse_options(int argc, char** argv) {
+  using example::known_option;
+  using example::option_value;
   options o;
-  example::read_options(argc, argv, letters.data(), [&](int l, std::string_view value) {
-    apply(o, l, value);
-    return o.what != options::job::help;
-  });
+  constexpr std::uint64_t calls_max = 10'000'000;
+  constexpr std::uint64_t days_max = 100'000;
+  example::read_options(argc, argv,
+                        {{"dir", [&](const option_value& v) { o.directory = v.path(); }},
+                         {"input", [&](const option_value& v) { o.input = v.path(); }},
+                         {"calls",
+                          [&](const option_value& v) {
+                            o.calls = v.count({1, calls_max});
+                          }},
+                         {"seed", [&](const option_value& v) { o.seed = v.count(); }},
+                         {"speed", [&](const option_value& v) { o.pace = parse_pace(v.text()); }},
+                         {"kills",
+                          [&](const option_value& v) {
+                            o.kills = v.count({0, calls_max});
+                          }},
+                         {"report-days",
+                          [&](const option_value& v) {
+                            o.report_period = std::chrono::days{v.count({0, days_max})};
+                          }},
+                         {"prove", [&] { o.what = options::job::prove; }},
+                         {"host", [&] { o.what = options::job::host; }},
+                         {"help", [&] { o.what = options::job::help; }, known_option::then::leave_the_rest}});
   if (o.what == options::job::help) return o;
   if (!o.directory && (o.what == options::job::prove || o.what == options::job::host)) {
     throw example::usage_error{"--prove and --host need --dir"};

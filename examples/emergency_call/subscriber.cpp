@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t taken_at_once_max = 32;
 constexpr std::chrono::milliseconds only_what_is_there{0};
 
-levada::anonymous_queue bound_queue(levada::bus& bus, const scope& lines) {
+levada::exclusive_queue bound_queue(levada::bus& bus, const scope& lines) {
   auto queue = bus.declare_anonymous_queue().value();
   bus.bind(names::exchange, queue.name(), lines.binding_key()).value();
   return queue;

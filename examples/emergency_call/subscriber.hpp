@@ -67,7 +67,7 @@ class subscriber {
   const subscriber_id id_;
   const scope lines_;
   const subscriber_tools tools_;
-  levada::anonymous_queue queue_;
+  levada::exclusive_queue queue_;
   levada::queue_consumer consumer_;
   std::mutex mutex_;
   std::size_t expected_ = 0;  // alerts handed and not acknowledged
