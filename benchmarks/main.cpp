@@ -142,10 +142,16 @@ int run(int argc, char** argv) {
     levada::bench::ask_many_publishers(suite);
     levada::bench::ask_groups_at_rest(suite);
     levada::bench::ask_bystanders(suite);
+    levada::bench::ask_routing(suite);
+    levada::bench::ask_fan_out(suite);
+    levada::bench::ask_delayed(suite);
+    levada::bench::ask_backfill(suite);
+    levada::bench::ask_work_queue(suite);
   }
   if (ask_long || options.smoke) {
     levada::bench::ask_sustained_publish(suite);
     levada::bench::ask_cost_with_size(suite);
+    levada::bench::ask_deep_queue(suite);
     levada::bench::ask_topic_deletion(suite);
     levada::bench::ask_retention_space(suite);
     levada::bench::ask_write_ahead_file(suite);

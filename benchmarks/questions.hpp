@@ -30,6 +30,16 @@ void ask_many_publishers(suite& s);
 void ask_groups_at_rest(suite& s);
 /// What do publishers notice of a process that reads along, and of copies?
 void ask_bystanders(suite& s);
+/// How fast are the queues of a routing key found, and does it last with many bindings?
+void ask_routing(suite& s);
+/// What does each queue add to a message, in time and on the disk?
+void ask_fan_out(suite& s);
+/// How late do messages come that were published with a delay, and what do those take that wait?
+void ask_delayed(suite& s);
+/// How fast does a queue get what was published before it was bound, and who notices?
+void ask_backfill(suite& s);
+/// How fast is a queue from end to end?
+void ask_work_queue(suite& s);
 
 // Those that write gigabytes.
 
@@ -37,6 +47,8 @@ void ask_bystanders(suite& s);
 void ask_sustained_publish(suite& s);
 /// What do publishes, openings and memory cost in larger stores?
 void ask_cost_with_size(suite& s);
+/// What does a queue of millions of messages cost when it is opened, and in memory?
+void ask_deep_queue(suite& s);
 /// What do publishers notice when another topic is deleted?
 void ask_topic_deletion(suite& s);
 /// How much disk does a topic take whose size is limited?

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -20,6 +19,7 @@
 #include <levada/bus.hpp>
 
 #include "support/disk.hpp"
+#include "support/memory.hpp"
 #include "support/reading.hpp"
 #include "support/stores.hpp"
 
@@ -27,14 +27,6 @@ namespace levada::bench {
 namespace {
 
 constexpr std::string_view end_names[] = {"close", "kill", "read"};
-
-double anonymous_bytes() {
-  std::ifstream status{"/proc/self/status"};
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("RssAnon:")) return std::stod(line.substr(line.find(':') + 1)) * 1024;
-  }
-  throw std::runtime_error{"/proc/self/status has no RssAnon"};
-}
 
 template <class Work>
 double milliseconds(Work&& work) {
