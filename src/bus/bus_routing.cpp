@@ -97,10 +97,12 @@ result<queue_info> bus::queue(std::string_view name) const {
   auto slot = impl_->queue_of(fmt::format("look up queue '{}'", name), name);
   if (!slot) return slot.error();
   const queue::queue_state& state = (*slot)->state;
+  const std::uint64_t backfill = (*slot)->backfill_left;  // first, as in `add_owners_view`
   const auto row = state.row();
   queue_info info =
       info_of(state.name(), state.exclusive(), {row.left(), row.bytes}, (*slot)->declared, (*slot)->rules());
   add_owners_view(**slot, info);
+  info.backfill = backfill;
   return info;
 }
 

@@ -244,6 +244,7 @@ void commit_scope::publish() {
   }
   for (queue_slot* const queue : queues_) {
     queue->state.committed(*queue->staged_row, queue->staged_settled, queue->staged_condemned);
+    queue->tell_end_of_backfills();
     queue->staged_taken.clear();
   }
   if (due_) core_.delays().expect(*due_);

@@ -52,6 +52,14 @@ bool executor_threads::inside() const noexcept {
 }
 
 void executor_threads::end() noexcept {
+  end(leftovers::give_up);
+}
+
+void executor_threads::finish() noexcept {
+  end(leftovers::run);
+}
+
+void executor_threads::end(leftovers what) noexcept {
   std::vector<std::thread> threads;
   {
     const std::lock_guard guard{mutex_};
@@ -59,8 +67,13 @@ void executor_threads::end() noexcept {
     threads.swap(threads_);
   }
   if (threads.empty()) return;
-  // What was posted before has begun when this does.
-  asio::post(state_->context, [context = &state_->context] { context->stop(); });
+  if (what == leftovers::run) {
+    // Who posts holds on to the context by what counts as work, until he has returned.
+    state_->open.reset();
+  } else {
+    // What was posted before has begun when this does.
+    asio::post(state_->context, [context = &state_->context] { context->stop(); });
+  }
   for (std::thread& thread : threads) {
     if (thread.get_id() == std::this_thread::get_id()) {
       thread.detach();

@@ -40,12 +40,17 @@ class executor_threads {
   /// Lets everything run that has been posted by now, ends the threads, and gives up the rest. Called by one
   /// of them, it does not wait for its end. Idempotent.
   void end() noexcept;
+  /// Lets everything run that has been posted, and whoever is posting return, and ends the threads: for who
+  /// knows that nothing else will be posted. Otherwise as `end`.
+  void finish() noexcept;
   /// In a forked child, where the threads do not exist.
   void abandon() noexcept;
 
  private:
   struct state;
   [[nodiscard]] boost::asio::any_io_executor started();  // mutex_ is held
+  enum class leftovers : bool { give_up, run };
+  void end(leftovers what) noexcept;
   const std::size_t count_;
   const std::shared_ptr<state> state_;  // the threads' too: one may outlive this
   mutable std::mutex mutex_;            // guards the rest

@@ -40,7 +40,11 @@ push_consumer::impl::impl(std::shared_ptr<core> owner, async_delivery_handler ha
     : owner_{std::move(owner)}, handler_{std::move(handler)}, options_{options}, workers_{options.workers} {}
 
 push_consumer::impl::~impl() {
-  if (forked()) workers_.abandon();
+  if (forked()) {
+    workers_.abandon();
+  } else {
+    workers_.finish();
+  }
 }
 
 result<std::shared_ptr<push_consumer::impl>> push_consumer::impl::start(

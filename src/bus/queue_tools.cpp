@@ -16,11 +16,11 @@
 namespace levada {
 
 void add_owners_view(const queue_slot& queue, queue_info& info) {
+  info.backfill = queue.backfill_left;  // first: where nothing is left, the rest knows what has been entered
   info.unacked = queue.state.unacked();
   info.consumers = queue.state.consumers;
   info.ready = queue.state.ready().messages;
   info.waiting = queue.state.waiting();
-  info.backfill = queue.backfill_left;
 }
 
 result<std::uint64_t> purge_queue(core& owner, queue_slot& queue) {

@@ -187,7 +187,7 @@ void requester::impl::close() noexcept {
   replies_.close();
   end_all({errc::closed, "request: the requester is closed"});
   static_cast<void>(queue_.close());  // what fails here is made up for when the store is opened next
-  thread_.end();
+  thread_.finish();                   // what is settled meanwhile is answered in it
 }
 
 requester::requester(std::shared_ptr<impl> self) noexcept : impl_{std::move(self)} {}

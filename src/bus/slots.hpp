@@ -114,11 +114,15 @@ struct queue_slot : std::enable_shared_from_this<queue_slot> {
   /// Whether somebody is about to go on with them, and whether he is to look once more.
   std::atomic<bool> backfill_looked_after{false};
   std::atomic<bool> backfill_look_wanted{false};
-  /// After `backfills` has changed.
+  /// After `backfills` has changed. That nothing is left is told by `tell_end_of_backfills` alone.
   void note_backfills() noexcept {
     std::uint64_t left = 0;
     for (const auto& backfill : backfills) left += backfill.left();
-    backfill_left = left;
+    if (left > 0) backfill_left = left;
+  }
+  /// Once it is known what has been entered: who sees that nothing is left, sees that too.
+  void tell_end_of_backfills() noexcept {
+    if (backfills.empty() && backfill_left != 0) backfill_left = 0;
   }
 
   std::mutex consumers_mutex;                                    // guards what follows

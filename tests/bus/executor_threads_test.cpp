@@ -3,12 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <thread>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
 
 namespace levada::test {
 namespace {
@@ -51,6 +55,19 @@ TEST(ExecutorThreads, DoNotWaitForTheOneThatEndsThem) {
   posted.set_value();
   ended.get_future().get();
   EXPECT_FALSE(own);
+}
+
+TEST(ExecutorThreads, FinishWhenWhoeverPostsHasReturned) {
+  executor_threads own;
+  std::promise<void> ran;
+  std::optional<asio::any_io_executor> busy =
+      asio::prefer(own.executor(), asio::execution::outstanding_work.tracked);
+  std::thread finishing{[&] { own.finish(); }};
+  while (own.post([] {})) std::this_thread::yield();
+  asio::post(*busy, [&] { ran.set_value(); });
+  EXPECT_EQ(ran.get_future().wait_for(std::chrono::seconds{20}), std::future_status::ready);
+  busy.reset();
+  finishing.join();
 }
 
 TEST(ExecutorThreads, LeaveToTheSystemsExecutorWhatIsAskedOfThemAfterTheirEnd) {
