@@ -165,7 +165,7 @@ inline constexpr std::size_t lanes_max = 101;
 /// Notes from which second on an entry is ready again.
 [[nodiscard]] result<void> postpone(storage::write_transaction& txn, const storage::main_tables& tables,
                                     std::uint32_t queue, std::uint64_t position, std::uint32_t not_before);
-/// How many entries a block has by its size alone, also where it is damaged.
+/// How many entries a block has, by its size and layout alone, also where it is damaged.
 [[nodiscard]] result<std::uint64_t> count_entries(const storage::transaction& txn,
                                                   const storage::main_tables& tables, std::uint32_t queue,
                                                   std::uint64_t number);
