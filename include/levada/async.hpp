@@ -42,6 +42,7 @@
 #include <levada/share_consumer.hpp>
 #include <levada/space.hpp>
 #include <levada/subscription.hpp>
+#include <levada/ticket.hpp>
 #include <levada/topic.hpp>
 #include <levada/transaction.hpp>
 
@@ -148,6 +149,24 @@ auto bus::async_explain(std::string exchange, std::string routing_key, record r,
 template <class Token>
 auto bus::async_cancel(delayed_message message, Token&& token) {
   return async_call<bool>([message = std::move(message)](bus& b) { return b.cancel(message); },
+                          std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_trace(std::string id, trace_options options, Token&& token) const {
+  return async_call<message_trace>([id = std::move(id), options](bus& b) { return b.trace(id, options); },
+                                   std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_find_ticket(std::string message_id, Token&& token) const {
+  return async_call<ticket>([id = std::move(message_id)](bus& b) { return b.find_ticket(id); },
+                            std::forward<Token>(token));
+}
+
+template <class Token>
+auto bus::async_forget_ticket(std::string message_id, Token&& token) {
+  return async_call<bool>([id = std::move(message_id)](bus& b) { return b.forget_ticket(id); },
                           std::forward<Token>(token));
 }
 
@@ -780,6 +799,24 @@ auto queue_consumer::async_receive(std::chrono::milliseconds timeout, Token&& to
   return boost::asio::async_initiate<Token, void(result<std::optional<delivery>>)>(
       [](auto handler, const std::shared_ptr<impl>& self, std::chrono::milliseconds most) {
         start_receive(self, most, detail::completion<std::optional<delivery>>{std::move(handler)});
+      },
+      token, impl_, timeout);
+}
+
+template <class Token>
+auto ticket::async_committed(std::chrono::milliseconds timeout, Token&& token) const {
+  return boost::asio::async_initiate<Token, void(result<std::optional<publish_receipt>>)>(
+      [](auto handler, const std::shared_ptr<const impl>& self, std::chrono::milliseconds most) {
+        start_committed(self, most, detail::completion<std::optional<publish_receipt>>{std::move(handler)});
+      },
+      token, impl_, timeout);
+}
+
+template <class Token>
+auto ticket::async_settled(std::chrono::milliseconds timeout, Token&& token) const {
+  return boost::asio::async_initiate<Token, void(result<ticket_status>)>(
+      [](auto handler, const std::shared_ptr<const impl>& self, std::chrono::milliseconds most) {
+        start_settled(self, most, detail::completion<ticket_status>{std::move(handler)});
       },
       token, impl_, timeout);
 }

@@ -16,6 +16,7 @@
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
 #include <levada/job.hpp>
+#include <levada/ledger.hpp>
 #include <levada/options.hpp>
 #include <levada/replay.hpp>
 #include <levada/space.hpp>
@@ -62,6 +63,9 @@ class LEVADA_EXPORT attachment {
   [[nodiscard]] result<levada::replay> replay(std::string_view topic,
                                               const replay_options& options = {}) const;
   [[nodiscard]] result<levada::replay> replay_all(const replay_options& options = {}) const;
+
+  /// As `bus::trace`.
+  [[nodiscard]] result<message_trace> trace(std::string_view id, const trace_options& options = {}) const;
 
   /// Opens the job of this name, or makes it: a pass over `topic` that goes on where its last checkpoint was
   /// made. Its file below the store's directory `jobs` is the only one that an attached process writes.

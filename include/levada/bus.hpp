@@ -20,6 +20,7 @@
 #include <levada/explanation.hpp>
 #include <levada/export.hpp>
 #include <levada/inspect.hpp>
+#include <levada/ledger.hpp>
 #include <levada/options.hpp>
 #include <levada/producer.hpp>
 #include <levada/publishing.hpp>
@@ -31,6 +32,7 @@
 #include <levada/space.hpp>
 #include <levada/subscription.hpp>
 #include <levada/table.hpp>
+#include <levada/ticket.hpp>
 #include <levada/topic.hpp>
 #include <levada/topic_pattern.hpp>
 #include <levada/transaction.hpp>
@@ -91,7 +93,7 @@ class LEVADA_EXPORT bus {
   /// idempotent producers; its name is free at
   /// once, its space once maintenance comes by. Publishing through its handles, polls of its consumers and
   /// replays fail with `unknown_topic` from then on; record batches stay good. Fails with `unknown_topic`,
-  /// also for an exchange.
+  /// also for an exchange, or with `access_refused` for the ledger's while the bus keeps one.
   result<void> delete_topic(std::string_view name);
   /// Changes what a topic or exchange keeps, from the next maintenance on. Fails with `unknown_topic` or
   /// `invalid_argument`.
@@ -282,6 +284,23 @@ class LEVADA_EXPORT bus {
   /// with `batch_too_large`.
   [[nodiscard]] result<std::vector<publish_receipt>> publish(std::span<const message> messages,
                                                              const publish_options& options = {});
+  /// Publishes a message without waiting, and hands out what to wait with: for its commit, and for every
+  /// queue to settle it. As `publish` with `publish_options::track`; a record without a message id gets one,
+  /// a random UUID. Fails with what can be told before a commit; what else publishing fails with, the ticket
+  /// tells. Waits only while `bus_options::pending_bytes_max` has been reached.
+  [[nodiscard]] result<ticket> publish_tracked(std::string_view exchange, std::string_view routing_key,
+                                               record r, publish_options options = {});
+  /// The ticket for a message that was tracked, by its id, also where another process has published it. Fails
+  /// with `unknown_ticket`.
+  [[nodiscard]] result<ticket> find_ticket(std::string_view message_id) const;
+  /// Has the bus forget what has become of a message, settled or not, and so frees its id; the message itself
+  /// stays where it is. Returns whether anything was known. Durable on return.
+  result<bool> forget_ticket(std::string_view message_id);
+  /// What the flow ledger (`bus_options::ledger`) knows of the messages with this message id or correlation
+  /// id, and of what was published on their account: as dead letters, by handlers while they handled them, or
+  /// with `record::caused_by`. Reads the whole ledger once; what that has given up is missing. Fails with
+  /// `invalid_argument` for an empty id, `unknown_topic` where no ledger was ever kept, and `damaged`.
+  [[nodiscard]] result<message_trace> trace(std::string_view id, const trace_options& options = {}) const;
   /// What `publish` would do with this message now, and why; nothing is published. Fails with
   /// `unknown_exchange`, `record_too_large`, `field_too_long` or `invalid_argument`; what else publishing
   /// would fail with stands in the explanation.
@@ -376,6 +395,12 @@ class LEVADA_EXPORT bus {
                      Token&& token);
   template <class Token>
   auto async_publish(std::vector<message> messages, publish_options options, Token&& token);
+  template <class Token>
+  auto async_trace(std::string id, trace_options options, Token&& token) const;
+  template <class Token>
+  auto async_find_ticket(std::string message_id, Token&& token) const;
+  template <class Token>
+  auto async_forget_ticket(std::string message_id, Token&& token);
   template <class Token>
   auto async_reply(const record_view& request, record r, Token&& token);
   template <class Token>

@@ -143,6 +143,11 @@ enum class errc : int {
   /// No policy has this name.
   unknown_policy = 69,
 
+  /// Nothing is known, or known any more, of a message of this id.
+  unknown_ticket = 72,
+  /// There is a ticket for a message of this id already.
+  message_id_in_use = 73,
+
   /// What a transaction has read has changed since; it may be done again.
   conflict = 70,
   /// A transaction's function took longer than it may.

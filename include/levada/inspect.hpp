@@ -238,6 +238,9 @@ struct queue_stats {
   std::uint64_t requeued = 0;
   /// Published with a delay, and waiting to be routed now.
   std::uint64_t delayed = 0;
+  /// Of messages that are tracked (`publish_options::track`): how many queues still have to settle one now,
+  /// and how many wait to be routed.
+  std::uint64_t tracked = 0;
 };
 
 /// Share groups. A record is counted each time that it happens to it.

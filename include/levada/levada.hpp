@@ -18,6 +18,7 @@
 #include <levada/inspect.hpp>
 #include <levada/job.hpp>
 #include <levada/latency_histogram.hpp>
+#include <levada/ledger.hpp>
 #include <levada/options.hpp>
 #include <levada/partitioner.hpp>
 #include <levada/policy.hpp>
@@ -37,6 +38,7 @@
 #include <levada/subscription.hpp>
 #include <levada/table.hpp>
 #include <levada/table_key.hpp>
+#include <levada/ticket.hpp>
 #include <levada/topic.hpp>
 #include <levada/topic_pattern.hpp>
 #include <levada/transaction.hpp>

@@ -59,6 +59,34 @@ struct checkpointed {
   std::chrono::milliseconds interval = std::chrono::seconds{1};
 };
 
+/// What a topic gives up, oldest records first (Kafka's retention): whatever any of the limits says. Applied
+/// by maintenance, so a while after it is due. Committed offsets, jobs and replays pin nothing, unless it
+/// waits for readers: whoever is overtaken gets `errc::overtaken`.
+struct retention_policy {
+  /// Records that are older go. At least 1 ms.
+  std::optional<std::chrono::milliseconds> age = std::nullopt;
+  /// Of all partitions together, at least this many bytes stay, the journal's rows included; what is older
+  /// goes, a segment at a time, once it is sealed. At least 1.
+  std::optional<std::uint64_t> bytes = std::nullopt;
+  /// Of all partitions together, at least this many records stay; what is older goes, a segment at a time. At
+  /// least 1.
+  std::optional<std::uint64_t> records = std::nullopt;
+  /// Whether messages go that queues still refer to. Default: no. Their queues fail with `errc::overtaken`.
+  bool force = false;
+  /// Whether records stay that a group with a committed offset in their partition, or a job of another
+  /// process, has not read yet, however long that takes. Default: no. `force` has no say in it; nor has this
+  /// in what `bus::delete_records` and `bus::delete_topic` remove, or in compaction.
+  bool wait_for_readers = false;
+
+  friend bool operator==(const retention_policy&, const retention_policy&) = default;
+};
+
+/// What the flow ledger keeps.
+struct ledger_options {
+  /// How long. Default: 24 h, and of these the newest GiB. What is set here holds from the opening on.
+  retention_policy retention = {.age = std::chrono::hours{24}, .bytes = std::uint64_t{1} << 30};
+};
+
 /// How a bus is opened. Of this only the bytes that it writes reach the disk.
 struct bus_options {
   /// Make the store when the path does not exist or is an empty directory. Default: yes.
@@ -114,30 +142,14 @@ struct bus_options {
   /// exist with this option alone; who sends nothing sensible within 10 s is sent away. A bus in memory
   /// cannot have it: `errc::invalid_argument`. Default: no.
   bool control_socket = false;
+  /// Keeps a ledger of what happens to messages in exchanges and queues, in the commits in which it happens:
+  /// see `bus::trace`, and <levada/ledger.hpp>. May differ from opening to opening. Default: none.
+  std::optional<ledger_options> ledger = std::nullopt;
+  /// How long the bus knows of tracked messages (`publish_options::track`) once they are settled by all their
+  /// queues. Not negative, at most 10,000 days. Default: 24 h.
+  std::chrono::milliseconds ticket_history = std::chrono::hours{24};
   /// Where an in-memory bus keeps its unlinked file: a tmpfs with enough room. Default: /dev/shm.
   std::filesystem::path memory_directory = "/dev/shm";
-};
-
-/// What a topic gives up, oldest records first (Kafka's retention): whatever any of the limits says. Applied
-/// by maintenance, so a while after it is due. Committed offsets, jobs and replays pin nothing, unless it
-/// waits for readers: whoever is overtaken gets `errc::overtaken`.
-struct retention_policy {
-  /// Records that are older go. At least 1 ms.
-  std::optional<std::chrono::milliseconds> age = std::nullopt;
-  /// Of all partitions together, at least this many bytes stay, the journal's rows included; what is older
-  /// goes, a segment at a time, once it is sealed. At least 1.
-  std::optional<std::uint64_t> bytes = std::nullopt;
-  /// Of all partitions together, at least this many records stay; what is older goes, a segment at a time. At
-  /// least 1.
-  std::optional<std::uint64_t> records = std::nullopt;
-  /// Whether messages go that queues still refer to. Default: no. Their queues fail with `errc::overtaken`.
-  bool force = false;
-  /// Whether records stay that a group with a committed offset in their partition, or a job of another
-  /// process, has not read yet, however long that takes. Default: no. `force` has no say in it; nor has this
-  /// in what `bus::delete_records` and `bus::delete_topic` remove, or in compaction.
-  bool wait_for_readers = false;
-
-  friend bool operator==(const retention_policy&, const retention_policy&) = default;
 };
 
 /// Which time the records of a topic carry (Kafka's `message.timestamp.type`).
@@ -390,6 +402,11 @@ struct publish_options {
   /// that queue says so (`overflow::reject_publish_dlx`). Not negative, at most 10,000 days; with `mandatory`
   /// it is refused, as nobody waits for the outcome. Default: 0, not at all.
   std::chrono::milliseconds delay{0};
+  /// Whether the bus keeps, durably, what becomes of the message in the queues that it is routed to, to be
+  /// asked for with `bus::find_ticket` by its message id, which it needs. That takes no commit more, but a
+  /// row, and one for each queue until it has settled the message. Fails with `message_id_in_use` while an
+  /// earlier message of this id is known. Default: no.
+  bool track = false;
 };
 
 /// Where a group starts in a partition for which it has no committed offset (Kafka's `auto.offset.reset`).

@@ -77,6 +77,13 @@ struct properties_view {
   std::optional<std::uint8_t> priority = std::nullopt;
 };
 
+/// Where a record, or a message, stands.
+struct record_place {
+  std::string topic;
+  partition_id partition;
+  levada::offset offset;
+};
+
 class record_view;
 
 /// A record to be published. Owns its bytes. Not safe to share between threads while one of them changes it.
@@ -123,6 +130,11 @@ class LEVADA_EXPORT record {
     return *this;
   }
 
+  /// On what account it is published: for the flow ledger (`bus_options::ledger`), to an exchange; nothing of
+  /// it is stored with the record. What a handler of a `push_consumer` publishes before it returns has that
+  /// cause by itself.
+  record& caused_by(const record_view& cause);
+
   record& content_type(std::string type) {
     properties_.content_type = std::move(type);
     return *this;
@@ -158,6 +170,7 @@ class LEVADA_EXPORT record {
   [[nodiscard]] const std::vector<levada::header>& headers() const noexcept { return headers_; }
   [[nodiscard]] const levada::properties& properties() const noexcept { return properties_; }
   [[nodiscard]] const std::optional<timestamp>& time() const noexcept { return time_; }
+  [[nodiscard]] const std::optional<record_place>& cause() const noexcept { return cause_; }
 
  private:
   std::optional<std::string> key_;
@@ -165,6 +178,7 @@ class LEVADA_EXPORT record {
   std::optional<timestamp> time_;
   std::vector<levada::header> headers_;
   levada::properties properties_;
+  std::optional<record_place> cause_;
 };
 
 /// A record as read, borrowed from the batch or delivery that it came with: copy it (`record{view}`) to keep

@@ -65,13 +65,16 @@ struct repair_report {
   /// Delayed messages that will never be routed, because their records, or their place in the schedule, are
   /// lost.
   std::uint64_t delayed = 0;
+  /// Tickets that are lost, or did not tell what becomes of their messages; what nobody has any more, counts
+  /// as discarded.
+  std::uint64_t tickets = 0;
   /// Rows of the journal that were damaged.
   std::uint64_t rows = 0;
 
   /// Whether the store is sound.
   [[nodiscard]] bool sound() const noexcept {
     return records.empty() && messages.empty() && values.empty() && segments == 0 && delayed == 0 &&
-           rows == 0;
+           tickets == 0 && rows == 0;
   }
 };
 

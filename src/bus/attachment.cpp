@@ -16,6 +16,7 @@
 #include "bus/replay_impl.hpp"
 #include "bus/segment_set.hpp"
 #include "bus/space.hpp"
+#include "bus/trace.hpp"
 #include "log/journal_index.hpp"
 #include "storage/store_copy.hpp"
 #include "storage/store_directory.hpp"
@@ -363,6 +364,14 @@ result<std::vector<job_info>> attachment::jobs() const {
 
 result<void> attachment::remove_job(std::string_view name) const {
   return storage::remove_job(impl_->jobs(), name);
+}
+
+result<message_trace> attachment::trace(std::string_view id, const trace_options& options) const {
+  replay_options to_the_end;
+  to_the_end.until = until_latest{};
+  auto ledger = replay(ledger_topic, to_the_end);
+  if (!ledger) return ledger.error();
+  return trace_in(*ledger, id, options);
 }
 
 result<space_report> attachment::space() const {

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -15,7 +13,6 @@
 namespace levada {
 namespace {
 
-constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 /// How many messages leave with one commit.
 constexpr std::size_t slice_messages = 128;
 /// After a commit that failed.
@@ -39,7 +36,8 @@ class attendant::disposal final : public intent {
     if (!positions.empty()) {
       if (auto settled = scope.settle(*queue_, positions); !settled) return settled;
       queue_->staged_condemned += taken_.size();
-      for (const auto& c : taken_) scope.casualties().push_back({queue_.get(), c.entry.where, c.why});
+      for (const auto& c : taken_)
+        scope.casualties().push_back({queue_.get(), c.entry.where, c.why, c.entry.delivered});
     }
     if (auto trimmed = trim(scope, *queue_); !trimmed) return trimmed;
     return bury(scope);
@@ -78,14 +76,8 @@ void attendant::look_soon(const std::shared_ptr<queue_slot>& queue) {
 }
 
 void attendant::look_at(const std::shared_ptr<queue_slot>& queue, std::int64_t when) {
-  for (std::int64_t known = queue->next_look; when < known;) {
-    if (!queue->next_look.compare_exchange_weak(known, when)) continue;
-    const auto from_now = std::chrono::microseconds{std::max<std::int64_t>(when - owner_.bus_time(), 0)};
-    static_cast<void>(owner_.errands().ring(
-        owner_.time().steady() + from_now,
-        [owner = owner_.weak_from_this(), weak = std::weak_ptr{queue}] { look(owner, weak); }));
-    return;
-  }
+  queue->next_look.set(owner_, when,
+                       [owner = owner_.weak_from_this(), weak = std::weak_ptr{queue}] { look(owner, weak); });
 }
 
 void attendant::note_use(queue_slot& queue) {
@@ -115,7 +107,7 @@ void attendant::look(const std::weak_ptr<core>& owner, const std::weak_ptr<queue
   const auto bus = owner.lock();
   const auto self = queue.lock();
   if (!bus || !self || self->state.deleted) return;
-  self->next_look = never;
+  self->next_look.rang();
   {
     const auto access = bus->enter("look after a queue");
     if (!access) return;

@@ -46,6 +46,11 @@ result<void> check_options(const bus_options& options) {
         errc::invalid_argument,
         fmt::format("open store: a checkpoint interval of {} ms, the least is 1", mode->interval.count())};
   }
+  if (options.ticket_history.count() < 0 || options.ticket_history > queue_time_max) {
+    return error{errc::invalid_argument,
+                 fmt::format("open store: a ticket_history of {} ms, allowed is 0 to 10,000 days",
+                             options.ticket_history.count())};
+  }
   if (options.boot_id.size() > storage::boot_id_bytes_max ||
       options.boot_id.find('\0') != std::string::npos) {
     return error{errc::invalid_argument, fmt::format("open store: boot_id has {} bytes, the limit is {}",
@@ -192,6 +197,8 @@ result<void> bus::delete_topic(std::string_view name) {
   if (!access) return access.error();
   auto slot = find_plain_topic(*impl_->owner, operation, name);
   if (!slot) return slot.error();
+  if (*slot == impl_->owner->ledger().topic())
+    return error{errc::access_refused, fmt::format("{}: the bus keeps its ledger in it", operation)};
   auto done = levada::delete_topic(*impl_->owner, *access, **slot);
   if (done) impl_->owner->upkeep().wake();
   return done;

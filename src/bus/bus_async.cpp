@@ -50,6 +50,10 @@ template void bus::start_call(const std::shared_ptr<impl>&, std::function<result
                               detail::completion<std::uint64_t>);
 template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<bool>(bus&)>,
                               detail::completion<bool>);
+template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<message_trace>(bus&)>,
+                              detail::completion<message_trace>);
+template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<ticket>(bus&)>,
+                              detail::completion<ticket>);
 template void bus::start_call(const std::shared_ptr<impl>&, std::function<result<explanation>(bus&)>,
                               detail::completion<explanation>);
 template void bus::start_call(const std::shared_ptr<impl>&,

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "log/sealed_segment.hpp"
 #include "queue/queue_blocks.hpp"
 #include "queue/schedule.hpp"
+#include "queue/tickets.hpp"
 #include "storage/catalog.hpp"
 #include "storage/host_repair.hpp"
 #include "storage/host_table.hpp"
@@ -56,6 +58,7 @@ class examination {
     for (const auto& queue : catalog->queues) examine_queue(*txn, queue);
     for (const auto& backfill : catalog->backfills) examine_backfill(*txn, *catalog, backfill);
     if (auto done = examine_delayed(*txn); !done) return done;
+    if (auto done = examine_tickets(*txn, *catalog); !done) return done;
     for (const auto& table : catalog->tables) examine_table(*txn, table);
     return {};
   }
@@ -410,6 +413,21 @@ class examination {
     for (const auto& m : damaged->lost) {
       found("schedule", fmt::format("a delayed message, log {} partition {} offset {}, does not exist", m.log,
                                     m.partition, m.offset));
+    }
+    return {};
+  }
+
+  result<void> examine_tickets(const storage::transaction& txn, const storage::catalog& catalog) {
+    std::set<std::uint32_t> queues;
+    for (const auto& entry : catalog.queues) queues.insert(entry.id);
+    auto damaged = queue::examine_tickets(
+        txn, main_.tables(), [&queues](std::uint32_t id) { return queues.contains(id); }, 0);
+    if (!damaged) return damaged.error();
+    if (const std::size_t rows = damaged->rows.size() + damaged->open.size(); rows > 0)
+      found("tickets", fmt::format("{} rows are damaged, or of messages that nobody has", rows));
+    for (const auto& [id, row] : damaged->wrong) {
+      found(fmt::format("ticket '{}'", id),
+            fmt::format("it does not tell that {} of its queues have the message", row.unsettled));
     }
     return {};
   }

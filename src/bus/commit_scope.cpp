@@ -162,7 +162,16 @@ storage::store_entry& commit_scope::store() {
   return *store_;
 }
 
+void commit_scope::add_to_ledger(const log::record_source& event) {
+  if (!ledger_rows_) ledger_rows_.emplace(core_.ledger().topic()->state.id(), 0);
+  ledger_rows_->add(event);
+}
+
 result<void> commit_scope::write_staged() {
+  if (ledger_rows_) {
+    ledger_rows_->finish();
+    if (auto noted = append(*core_.ledger().topic(), *ledger_rows_); !noted) return noted.error();
+  }
   if (store_) {
     if (auto stored = written(storage::put(txn_, tables(), *store_)); !stored) return stored;
   }
@@ -221,6 +230,8 @@ void commit_scope::forget() noexcept {
   remembered_.clear();
   kept_.clear();
   due_.reset();
+  settled_messages_.clear();
+  ledger_rows_.reset();
   store_.reset();
 }
 
@@ -248,6 +259,7 @@ void commit_scope::publish() {
     queue->staged_taken.clear();
   }
   if (due_) core_.delays().expect(*due_);
+  if (!settled_messages_.empty()) core_.tickets().tell(settled_messages_);
   for (topic_slot* const topic : topics_) topic->readers.signal();
   if (!topics_.empty()) core_.readers_.signal();
   for (queue_slot* const queue : queues_) {

@@ -10,7 +10,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "bus/counters.hpp"
@@ -61,6 +63,7 @@ class commit_scope {
     queue_slot* queue;
     queue::reference where;
     dead_letter_reason why;
+    std::int64_t delivered = 0;  ///< when it had been handed out, in microseconds since 1970; 0: it had not
   };
   /// Those that have yet to become dead letters.
   [[nodiscard]] std::deque<casualty>& casualties() noexcept { return casualties_; }
@@ -74,6 +77,10 @@ class commit_scope {
     kept_.push_back(what);
     return what;
   }
+  /// All that a ticket is for is settled once this is committed.
+  void note_settled(std::string message_id) { settled_messages_.push_back(std::move(message_id)); }
+  /// Adds a record to the topic of the flow ledger.
+  void add_to_ledger(const log::record_source& event);
   /// Something will be due by then that this commit schedules.
   void expect(std::int64_t due) noexcept { due_ = std::min(due_.value_or(due), due); }
   /// The queue's state as this commit will leave it; changing it writes it at the end.
@@ -130,6 +137,8 @@ class commit_scope {
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>, const log::row_encoder*> remembered_;
   std::vector<std::shared_ptr<void>> kept_;
   std::optional<std::int64_t> due_;
+  std::vector<std::string> settled_messages_;
+  std::optional<log::row_encoder> ledger_rows_;
   commit_counts counts_;
   bool broken_ = false;
   bool undone_ = false;  // broken, because that was wanted

@@ -367,6 +367,8 @@ result<bus_stats> core::stats() const {
   if (!txn) return txn.error();
   auto delayed = txn->count(entered->main().tables().schedule);
   if (!delayed) return delayed.error();
+  auto tracked = txn->count(entered->main().tables().unsettled);
+  if (!tracked) return tracked.error();
   bus_stats s;
   s.journal_bytes = journal_bytes();
   for (const auto& segment : segments_.all()) {
@@ -383,8 +385,13 @@ result<bus_stats> core::stats() const {
   s.consumers.records = counted_.reads.records.value();
   s.consumers.bytes = counted_.reads.bytes.value();
   s.consumers.offsets_committed = made.offsets.value();
-  s.queues = {made.routed.value(),  made.unroutable.value(),          counted_.queues.delivered.value(),
-              made.settled.value(), counted_.queues.requeued.value(), *delayed};
+  s.queues = {made.routed.value(),
+              made.unroutable.value(),
+              counted_.queues.delivered.value(),
+              made.settled.value(),
+              counted_.queues.requeued.value(),
+              *delayed,
+              *tracked};
   const auto& shares = counted_.shares;
   s.shares = {shares.acquired.value(),  shares.accepted.value(), shares.rejected.value(),
               shares.released.value(),  shares.renewed.value(),  shares.expired.value(),

@@ -25,12 +25,14 @@
 #include "bus/courier.hpp"
 #include "bus/delayed_routing.hpp"
 #include "bus/executor_threads.hpp"
+#include "bus/flow_ledger.hpp"
 #include "bus/group_commit.hpp"
 #include "bus/maintenance.hpp"
 #include "bus/reader_watch.hpp"
 #include "bus/router.hpp"
 #include "bus/segment_set.hpp"
 #include "bus/slots.hpp"
+#include "bus/ticket_desk.hpp"
 #include "bus/wake_list.hpp"
 #include "log/sealer.hpp"
 #include "storage/catalog.hpp"
@@ -157,6 +159,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] router& routes() noexcept { return router_; }
   [[nodiscard]] attendant& attends() noexcept { return attendant_; }
   [[nodiscard]] delayed_routing& delays() noexcept { return delayed_routing_; }
+  [[nodiscard]] ticket_desk& tickets() noexcept { return tickets_; }
+  [[nodiscard]] flow_ledger& ledger() noexcept { return ledger_; }
+  [[nodiscard]] const flow_ledger& ledger() const noexcept { return ledger_; }
   [[nodiscard]] backfiller& backfills() noexcept { return backfiller_; }
   /// What of a log is still to be entered into queues.
   [[nodiscard]] std::vector<storage::backfill_entry::log> backfills_from(std::uint32_t log) const;
@@ -320,6 +325,8 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   attendant attendant_{*this};
   delayed_routing delayed_routing_{*this};
   backfiller backfiller_{*this};
+  ticket_desk tickets_{*this};
+  flow_ledger ledger_{*this};
   segment_set segments_;
   std::atomic<std::uint64_t> next_sequence_{1};
   std::atomic<std::uint64_t> first_row_{1};

@@ -83,6 +83,7 @@ result<void> core::load() {
     store_entry_.next_segment = std::max(store_entry_.next_segment, *above);
   }
   next_segment_ = store_entry_.next_segment;
+  if (auto known = tickets_.start(); !known) return known;
   if (auto cleared = clear_earlier_owner(found); !cleared) return cleared;
   for (const auto& queue : all_queues()) {
     attendant_.look_after(*queue);
@@ -90,6 +91,7 @@ result<void> core::load() {
     if (queue->rules().expires) attendant_.look_soon(queue);
     backfiller_.look_soon(*queue);
   }
+  if (auto kept = ledger_.start(); !kept) return kept;
   if (auto looked = delayed_routing_.start(); !looked) return looked;
   const bool ages = std::any_of(found.logs.begin(), found.logs.end(),
                                 [](const auto& log) { return log.policy.retention_milliseconds > 0; });
@@ -267,6 +269,10 @@ result<void> core::erase_slices(const std::function<result<bool>(commit_scope&)>
 }
 
 result<void> core::erase_queue_rows(std::uint32_t id) {
+  // First, so that as long as there is anything of the queue left, the next opening goes on with it.
+  auto discarded = erase_slices(
+      [this, id](commit_scope& scope) { return tickets_.discard_some(scope, id, rows_in_commit); });
+  if (!discarded) return discarded;
   return erase_slices([id](commit_scope& scope) {
     return queue::erase_some(scope.txn(), scope.tables(), id, rows_in_commit);
   });
@@ -298,7 +304,7 @@ result<void> core::note_deliveries() {
   for (const auto& queue : all_queues()) {
     {
       const std::lock_guard guard{queue->consumers_mutex};
-      for (const auto& consumer : queue->consumers) consumer->give_back();
+      for (const auto& consumer : queue->consumers) static_cast<void>(consumer->give_back());
     }
     const auto redelivered = queue->state.redelivered_positions();
     auto row = queue->state.row();
@@ -367,6 +373,7 @@ result<void> core::give_up(leftovers what, bool& first) {
     for (const auto& [name, topic] : topics_) topic->readers.signal();
     readers_.signal();
     topic_watchers_.signal();
+    tickets_.tell_all();
     for (const auto& [name, queue] : queues_) queue->waiting.signal();
     for (const auto& [name, group] : groups_) group->members.signal();
   }

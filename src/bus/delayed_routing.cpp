@@ -4,7 +4,6 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,7 +16,6 @@
 namespace levada {
 namespace {
 
-constexpr std::int64_t nobody_looks = std::numeric_limits<std::int64_t>::max();
 /// How many messages are routed with one commit.
 constexpr std::size_t routed_in_commit = 128;
 /// After a commit that failed.
@@ -27,8 +25,9 @@ constexpr std::int64_t pause_after_failure = 1'000'000;
 /// over.
 result<void> route_now(commit_scope& scope, const queue::scheduled_message& message) {
   core& owner = scope.owner();
+  const queue::message_place place{message.log, message.partition, message.offset};
   topic_slot* const exchange = owner.exchange_of_binding(message.log);
-  if (exchange == nullptr) return {};
+  if (exchange == nullptr) return owner.tickets().routed(scope, place, {}, 0);
   queue::reference where;
   where.log = message.log;
   where.partition = static_cast<std::uint16_t>(message.partition);
@@ -36,7 +35,9 @@ result<void> route_now(commit_scope& scope, const queue::scheduled_message& mess
   log::batch_builder builder{{}};
   const auto read =
       read_messages(owner, owner.main(), "route delayed message", {&where, 1}, SIZE_MAX, builder);
-  if (read.read == 0) return is_lost(read.ended.error().code()) ? result<void>{} : read.ended;
+  if (read.read == 0) {
+    return is_lost(read.ended.error().code()) ? owner.tickets().routed(scope, place, {}, 0) : read.ended;
+  }
   const record_batch one = builder.finish();
   const record_view view = *one.begin();
   where.bytes = static_cast<std::uint32_t>(view.value().size());
@@ -47,8 +48,11 @@ result<void> route_now(commit_scope& scope, const queue::scheduled_message& mess
     return !queue->backfills.empty() && owner.backfills().will_enter(*queue, message, facts);
   });
   set_refusers_apart(scope, queues, where.bytes);
-  return enter_queues(
+  auto entered = enter_queues(
       scope, {where, view.properties().expiration, view.properties().priority.value_or(0), nullptr}, queues);
+  if (!entered) return entered;
+  owner.ledger().note_routed(scope, *exchange, message.partition, message.offset, queues.takers);
+  return owner.tickets().routed(scope, place, queues.takers, queues.refusers.size());
 }
 
 }  // namespace
@@ -104,19 +108,13 @@ result<void> delayed_routing::start() {
 }
 
 void delayed_routing::expect(std::int64_t due) {
-  for (std::int64_t known = next_look_; due < known;) {
-    if (!next_look_.compare_exchange_weak(known, due)) continue;
-    const auto from_now = std::chrono::microseconds{std::max<std::int64_t>(due - owner_.bus_time(), 0)};
-    static_cast<void>(
-        owner_.errands().ring(owner_.time().steady() + from_now, [owner = owner_.weak_from_this()] {
-          if (const auto bus = owner.lock()) bus->delays().look();
-        }));
-    return;
-  }
+  next_look_.set(owner_, due, [owner = owner_.weak_from_this()] {
+    if (const auto bus = owner.lock()) bus->delays().look();
+  });
 }
 
 void delayed_routing::look() {
-  next_look_ = nobody_looks;
+  next_look_.rang();
   owner_.submit("route delayed messages", std::make_unique<delivery>(owner_.shared_from_this()));
 }
 

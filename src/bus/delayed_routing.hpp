@@ -3,9 +3,9 @@
 /// @file
 /// Who routes messages that were published with a delay, once it is over.
 
-#include <atomic>
 #include <cstdint>
-#include <limits>
+
+#include "bus/alarm.hpp"
 
 #include <levada/error.hpp>
 
@@ -29,8 +29,7 @@ class delayed_routing {
   void look();
 
   core& owner_;
-  /// When somebody looks at the schedule next, in microseconds since 1970.
-  std::atomic<std::int64_t> next_look_{std::numeric_limits<std::int64_t>::max()};
+  alarm next_look_;
 };
 
 }  // namespace levada

@@ -72,12 +72,26 @@ bool is_too_much(commit_scope& scope, const queue_slot& queue, std::uint64_t byt
   return over_limits(queue, ready);
 }
 
-/// Publishes a message that has left a queue to the queue's dead-letter exchange.
-result<void> publish_dead(commit_scope& scope, queue_slot& from, const record_view& message,
+/// Notes what a message has become that has left a queue.
+void note_dead(commit_scope& scope, const queue_slot& from, const record_view& message,
+               dead_letter_reason why, const topic_slot& exchange, routed_append& dead, std::uint64_t offset,
+               std::int64_t due, const std::vector<queue_slot*>& queues) {
+  flow_ledger& ledger = scope.owner().ledger();
+  if (!ledger.on()) return;
+  const flow_cause cause{std::string{message.topic()}, message.partition().value(), message.offset().value(),
+                         from.state.name(), why};
+  ledger.note(scope,
+              {exchange, dead.rows().partition(), offset, dead.routing_key(), dead.extras(), due, &cause},
+              queues);
+}
+
+/// Publishes a message that has left a queue to the queue's dead-letter exchange. Whether it has become a
+/// dead letter.
+result<bool> publish_dead(commit_scope& scope, queue_slot& from, const record_view& message,
                           dead_letter_reason why) {
   core& owner = scope.owner();
   topic_slot* const exchange = owner.exchange_named(*from.rules().dead_letter_exchange);
-  if (exchange == nullptr) return {};
+  if (exchange == nullptr) return false;
   const record changed = queue::record_after_death(
       message, {from.state.name(), why, log::to_time(scope.now()), message.topic(), message.routing_key()});
   const std::string key{from.rules().dead_letter_key ? std::string_view{*from.rules().dead_letter_key}
@@ -93,7 +107,9 @@ result<void> publish_dead(commit_scope& scope, queue_slot& from, const record_vi
     auto base = scope.append(*exchange, kept->rows());
     if (!base) return base.error();
     auto due = schedule(scope, *exchange, kept->rows().partition(), *base, *delay * 1000);
-    return due ? result<void>{} : due.error();
+    if (!due) return due.error();
+    note_dead(scope, from, message, why, *exchange, *kept, *base, *due, {});
+    return true;
   }
   reached_queues queues;
   owner.routes().route(*exchange, facts, queues.takers);
@@ -101,19 +117,22 @@ result<void> publish_dead(commit_scope& scope, queue_slot& from, const record_vi
   const auto deaths = deaths_in(changed);
   std::erase_if(queues.takers,
                 [&](queue_slot* to) { return queue::is_cycle(deaths, to->state.name(), why); });
-  if (routable && queues.takers.empty()) return {};  // it has gone round
+  if (routable && queues.takers.empty()) return false;  // it has gone round
   set_refusers_apart(scope, queues, kept->value_bytes());
   auto base = scope.append(*exchange, kept->rows());
   if (!base) return base.error();
-  return enter_queues(
+  auto entered = enter_queues(
       scope, {kept->reference_at(*base), changed.properties().expiration, kept->priority(), &kept->rows()},
       queues);
+  if (!entered) return entered.error();
+  note_dead(scope, from, message, why, *exchange, *kept, *base, 0, queues.takers);
+  return true;
 }
 
 /// The same of one that is stored.
-result<void> publish_dead(commit_scope& scope, queue_slot& from, const queue::reference& where,
+result<bool> publish_dead(commit_scope& scope, queue_slot& from, const queue::reference& where,
                           dead_letter_reason why) {
-  if (!from.rules().dead_letter_exchange) return {};
+  if (!from.rules().dead_letter_exchange) return false;
   core& owner = scope.owner();
   if (const auto* const rows = scope.remembered(where)) {
     const auto topic = owner.find_topic(where.log);
@@ -125,10 +144,30 @@ result<void> publish_dead(commit_scope& scope, queue_slot& from, const queue::re
   const auto outcome = read_messages(owner, owner.main(), operation, {&where, 1}, SIZE_MAX, builder);
   if (outcome.read == 0) {
     // It leaves its queue all the same.
-    return is_lost(outcome.ended.error().code()) ? result<void>{} : outcome.ended;
+    if (is_lost(outcome.ended.error().code())) return false;
+    return outcome.ended.error();
   }
   const record_batch one = builder.finish();
   return publish_dead(scope, from, *one.begin(), why);
+}
+
+flow_step step_of(dead_letter_reason why) noexcept {
+  switch (why) {
+    case dead_letter_reason::rejected:
+      return flow_step::rejected;
+    case dead_letter_reason::expired:
+      return flow_step::expired;
+    case dead_letter_reason::maxlen:
+      return flow_step::dropped;
+    case dead_letter_reason::delivery_limit:
+      break;
+  }
+  return flow_step::exhausted;
+}
+
+departure departure_of(dead_letter_reason why, bool dead_lettered) {
+  if (dead_lettered) return departure::dead_lettered;
+  return why == dead_letter_reason::expired ? departure::expired : departure::discarded;
 }
 
 }  // namespace
@@ -209,8 +248,12 @@ result<void> bury(commit_scope& scope) {
   while (!scope.casualties().empty()) {
     const commit_scope::casualty next = scope.casualties().front();
     scope.casualties().pop_front();
-    if (auto done = publish_dead(scope, *next.queue, next.where, next.why); !done)
-      return scope.undo(done.error());
+    scope.owner().ledger().note(scope, *next.queue, next.where, step_of(next.why), next.delivered);
+    auto dead = publish_dead(scope, *next.queue, next.where, next.why);
+    if (!dead) return scope.undo(dead.error());
+    auto noted = scope.owner().tickets().note(scope, next.queue->state.id(), next.where,
+                                              departure_of(next.why, *dead));
+    if (!noted) return scope.undo(noted.error());
   }
   return {};
 }

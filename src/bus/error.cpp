@@ -115,6 +115,10 @@ const char* sentence(errc e) noexcept {
       return "the queue is full";
     case errc::unknown_policy:
       return "there is no such policy";
+    case errc::unknown_ticket:
+      return "nothing is known of such a message";
+    case errc::message_id_in_use:
+      return "there is a ticket for this message id already";
     case errc::conflict:
       return "what the transaction has read has changed";
     case errc::transaction_expired:

@@ -228,6 +228,7 @@ void push_consumer::impl::handle(const delivery& what) {
   const auto where = std::make_shared<place>();
   {
     const host_call within{this, *owner_};
+    const current_handling now{*owner_, what.record(), queue()};
     auto handling = std::make_unique<delivery_handling::impl>(shared_from_this(), what, where);
     try {
       handler_(delivery_handling{std::move(handling)});

@@ -31,6 +31,28 @@ class queue_consumer_state::trimming final : public intent {
   const std::shared_ptr<queue_slot> queue_;
 };
 
+/// Notes in the flow ledger what has returned without a commit.
+class queue_consumer_state::return_note final : public intent {
+ public:
+  return_note(std::shared_ptr<queue_slot> queue, std::vector<queue::taken_entry> returned)
+      : queue_{std::move(queue)}, returned_{std::move(returned)} {}
+  [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    for (const auto& entry : returned_)
+      scope.owner().ledger().note(scope, *queue_, entry.where, flow_step::returned, entry.delivered);
+    return {};
+  }
+  void applied(commit_scope&) noexcept override {}
+
+ private:
+  const std::shared_ptr<queue_slot> queue_;
+  const std::vector<queue::taken_entry> returned_;
+};
+
+void queue_consumer_state::note_returned(std::vector<queue::taken_entry> returned) const {
+  if (!owner_->ledger().on() || returned.empty() || queue_->state.deleted) return;
+  owner_->submit(operation("note returns"), std::make_unique<return_note>(queue_, std::move(returned)));
+}
+
 /// Notes until when a delivery waits that returns.
 class queue_consumer_state::postponing final : public intent {
  public:
@@ -46,6 +68,7 @@ class queue_consumer_state::postponing final : public intent {
     constexpr std::int64_t second = 1'000'000;
     constexpr std::int64_t latest = std::numeric_limits<std::uint32_t>::max();
     const auto not_before = static_cast<std::uint32_t>(std::min((due_ + second - 1) / second, latest));
+    scope.owner().ledger().note(scope, queue, entry_.where, flow_step::returned, entry_.delivered);
     return scope.written(
         queue::postpone(scope.txn(), scope.tables(), queue.state.id(), entry_.position, not_before));
   }
@@ -53,7 +76,9 @@ class queue_consumer_state::postponing final : public intent {
   void finished(result<void> outcome) noexcept override {
     if (outcome) {
       const auto& queue = consumer_->queue_;
-      queue->state.put_back_at(entry_, due_);
+      queue::taken_entry back = entry_;
+      back.delivered = 0;
+      queue->state.put_back_at(back, due_);
       consumer_->owner_->attends().look_at(queue, due_);
       consumer_->owner_->counted().queues.requeued.add();
     }
@@ -131,6 +156,7 @@ result<void> queue_consumer_state::put_back(delivery_tag tag) {
 }
 
 result<void> queue_consumer_state::take_back(delivery_tag tag) {
+  std::vector<queue::taken_entry> returned;
   {
     const auto access = owner_->enter(operation("nack"));
     if (!access) return access.error();
@@ -138,6 +164,7 @@ result<void> queue_consumer_state::take_back(delivery_tag tag) {
     if (auto open = check_open("nack"); !open) return open;
     if (auto known = check_unsettled("nack", tag); !known) return known;
     const auto found = unsettled_.find(tag);
+    returned.push_back(found->second);
     requeue(found->second);
     unsettled_.erase(found);
     // A position before those fetched ahead comes first again.
@@ -146,6 +173,7 @@ result<void> queue_consumer_state::take_back(delivery_tag tag) {
     owner_->attends().look_after(*queue_);
   }
   queue_->waiting.signal();
+  note_returned(std::move(returned));
   return {};
 }
 
@@ -155,19 +183,25 @@ void queue_consumer_state::return_ahead() {
   for (; !acquired_.empty(); acquired_.pop_back()) queue_->state.put_back(acquired_.back());
 }
 
-void queue_consumer_state::requeue(const queue::taken_entry& entry) {
+void queue_consumer_state::requeue(queue::taken_entry entry) {
+  entry.delivered = 0;  // nobody has it any more
   queue_->state.put_back(entry);
   if (!queue_->state.deleted) owner_->counted().queues.requeued.add();
 }
 
-void queue_consumer_state::give_back() {
+std::vector<queue::taken_entry> queue_consumer_state::give_back() {
+  std::vector<queue::taken_entry> returned;
   const std::lock_guard guard{mutex_};
   closed_ = true;
   return_ahead();
-  for (const auto& [tag, entry] : unsettled_) requeue(entry);
+  for (const auto& [tag, entry] : unsettled_) {
+    requeue(entry);
+    returned.push_back(entry);
+  }
   unsettled_.clear();
   note_room();
   if (scope_) scope_->remove(waiter_);
+  return returned;
 }
 
 void queue_consumer_state::stop_taking() {
@@ -184,6 +218,7 @@ void queue_consumer_state::stop_taking() {
 void queue_consumer_state::leave(parting how) {
   bool first = false;
   std::shared_ptr<queue_consumer_state> self;  // keeps this object while it is taken off the list
+  std::vector<queue::taken_entry> returned;
   {
     const std::lock_guard guard{queue_->consumers_mutex};
     const auto found = std::find_if(queue_->consumers.begin(), queue_->consumers.end(),
@@ -193,7 +228,7 @@ void queue_consumer_state::leave(parting how) {
     first = !std::exchange(left_, true);
     if (how == parting::without) queue_->consumers.erase(found);
     arrange(*queue_);
-    if (how == parting::without) give_back();
+    if (how == parting::without) returned = give_back();
   }
   if (how == parting::with_deliveries) stop_taking();
   bool last = false;
@@ -204,6 +239,7 @@ void queue_consumer_state::leave(parting how) {
   }
   queue_->waiting.signal();
   waiter_->signal();
+  note_returned(std::move(returned));
   if (last && queue_->declared.auto_delete) return delete_unused();
   if (needs_trimming(*queue_)) owner_->submit(operation("close"), std::make_unique<trimming>(queue_));
   if (queue_->attended || (last && queue_->rules().expires)) owner_->attends().look_soon(queue_);

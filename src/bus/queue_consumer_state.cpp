@@ -275,6 +275,7 @@ std::optional<delivery> queue_consumer_state::hand_out() {
                               next.entry.redelivered || where.deliveries > 1, where.deliveries);
   next.entry.redelivered = true;  // should it come back
   next.entry.counted = false;
+  if (owner_->ledger().on()) next.entry.delivered = owner_->bus_time();
   unsettled_.emplace(tag, next.entry);
   note_deadline(tag);
   owner_->counted().queues.delivered.add();

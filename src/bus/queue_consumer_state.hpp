@@ -70,8 +70,8 @@ class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_
   void cancel() { leave(parting::with_deliveries); }
   /// Leaves the queue, and gives back what it holds. Idempotent.
   void close() { leave(parting::without); }
-  /// Returns everything unsettled to the queue and takes nothing more.
-  void give_back();
+  /// Returns everything unsettled to the queue, and here, and takes nothing more.
+  std::vector<queue::taken_entry> give_back();
 
   queue_consumer_state(std::shared_ptr<core> owner, std::shared_ptr<queue_slot> queue,
                        const queue_consumer_options& options)
@@ -124,8 +124,11 @@ class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_
   /// The wait of a delivery that is returned, in microseconds; 0: none.
   [[nodiscard]] std::int64_t wait_of(const queue::taken_entry& entry) const;
   /// Returns a delivery.
-  void requeue(const queue::taken_entry& entry);
+  void requeue(queue::taken_entry entry);
+  /// For the flow ledger, some time.
+  void note_returned(std::vector<queue::taken_entry> returned) const;
   class acquisition;
+  class return_note;
   class trimming;
   /// Closes it if a delivery has been unsettled for too long.
   void look_at_deadlines();

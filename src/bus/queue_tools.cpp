@@ -38,9 +38,7 @@ result<std::uint64_t> purge_queue(core& owner, queue_slot& queue) {
                                   queue::flawed::as_well);
     if (!taken) return taken.error();
     if (taken->empty()) break;
-    std::vector<std::uint64_t> positions;
-    for (const auto& entry : *taken) positions.push_back(entry.position);
-    settle_intent settles{queue, std::move(positions)};
+    settle_intent settles{queue, *taken};
     if (auto done = owner.run(*access, operation, settles); !done) {
       for (const auto& entry : *taken) queue.state.put_back(entry);
       return done.error();

@@ -20,6 +20,7 @@
 #include "log/segment_repair.hpp"
 #include "queue/queue_repair.hpp"
 #include "queue/schedule.hpp"
+#include "queue/tickets.hpp"
 #include "storage/catalog.hpp"
 #include "storage/errors.hpp"
 #include "storage/host_repair.hpp"
@@ -64,6 +65,12 @@ struct findings {
     if (found == logs.end() || partition >= found->second->partitions) return std::nullopt;
     return partition < found->second->begins.size() ? found->second->begins[partition] : 0;
   }
+  [[nodiscard]] std::function<bool(std::uint32_t)> has_queue_function() const {
+    return [this](std::uint32_t id) {
+      return std::any_of(catalog.queues.begin(), catalog.queues.end(),
+                         [id](const auto& queue) { return queue.id == id; });
+    };
+  }
   [[nodiscard]] log::begin_function begin_function() const {
     return [this](std::uint32_t log, std::uint32_t partition) { return begin_of(log, partition); };
   }
@@ -88,6 +95,7 @@ class survey {
     sort_losses();
     if (auto done = examine_queues(*txn); !done) return done.error();
     if (auto done = examine_delayed(*txn); !done) return done.error();
+    if (auto done = examine_tickets(*txn); !done) return done.error();
     if (auto done = examine_tables(*txn); !done) return done.error();
     return std::move(found_);
   }
@@ -260,6 +268,13 @@ class survey {
     return {};
   }
 
+  result<void> examine_tickets(const storage::transaction& txn) {
+    auto damaged = queue::examine_tickets(txn, main_.tables(), found_.has_queue_function(), now());
+    if (!damaged) return damaged.error();
+    found_.report.tickets = damaged->size();
+    return {};
+  }
+
   result<void> examine_tables(const storage::transaction& txn) {
     for (const auto& entry : found_.catalog.tables) {
       auto damaged = storage::find_damaged_host_values(txn, main_.tables(), entry.id);
@@ -421,6 +436,10 @@ class repair {
       if (auto moved = move_backfills(txn, queue); !moved) return moved;
     }
     if (auto repaired = queue::repair_schedule(txn, tables, found_.schedule); !repaired) return repaired;
+    // By what queues and schedule have now.
+    auto tickets = queue::examine_tickets(txn, tables, found_.has_queue_function(), now());
+    if (!tickets) return tickets.error();
+    if (auto repaired = queue::repair_tickets(txn, tables, *tickets); !repaired) return repaired;
     for (const auto& [table, key] : found_.values) {
       if (auto gone = storage::give_up_host_value(txn, tables, table, key); !gone) return gone;
     }

@@ -10,6 +10,16 @@
 #include "log/record_codec.hpp"
 
 namespace levada {
+namespace {
+
+/// What the host says, or is known to be handled in this thread.
+std::shared_ptr<const flow_cause> cause_of(const core& owner, const record& r) {
+  if (!r.cause()) return current_handling::cause(owner);
+  return std::make_shared<const flow_cause>(
+      flow_cause{r.cause()->topic, r.cause()->partition.value(), r.cause()->offset.value(), {}});
+}
+
+}  // namespace
 
 result<void> check_routing_key(std::string_view operation, std::string_view key) {
   if (key.size() <= routing_key_bytes_max) return {};
@@ -62,6 +72,12 @@ result<addressed_message> address(const core& owner, std::string_view operation,
   if (!found) return found.error();
   auto content = routed_append::make(**found, operation, routing_key, r, owner.options().record_bytes_max);
   if (!content) return content.error();
+  if (owner.ledger().on()) content->set_cause(cause_of(owner, r));
+  if (options.track) {
+    const std::string& id = r.properties().message_id;
+    if (id.empty()) return refuse(errc::invalid_argument, "a message that is tracked needs a message id");
+    content->track_as(id);
+  }
   return addressed_message{std::move(*found), std::move(*content)};
 }
 
@@ -86,6 +102,9 @@ result<void> route_intent::plan(commit_scope& scope, std::vector<routing_step>* 
   queues_.refusers.clear();
   if (exchange_.orphan) return error{errc::unknown_exchange, "the exchange has been deleted"};
   if (exchange_.entry.traits.internal) return error{errc::access_refused, "the exchange is internal"};
+  if (const std::string& id = message_.tracked_as(); !id.empty()) {
+    if (auto free = scope.owner().tickets().check_free(scope, id); !free) return free;
+  }
   routed_message facts{message_.routing_key(), message_.extras()};
   auto waits = delay(facts);
   if (!waits) return waits.error();
@@ -116,12 +135,28 @@ result<void> route_intent::write(commit_scope& scope) {
     auto due = schedule(scope, exchange_, message_.rows().partition(), *base, delay_ * 1000);
     if (!due) return due.error();
     due_ = timestamp{std::chrono::microseconds{*due}};
-    return {};
+    return note(scope, *due);
   }
   const stored_message stored{message_.reference_at(*base), message_.expiration(), message_.priority(),
                               &message_.rows()};
   if (auto entered = enter_queues(scope, stored, queues_); !entered) return entered;
+  if (auto noted = note(scope, 0); !noted) return noted;
   return bury(scope);
+}
+
+/// What has been done, for who asks later.
+result<void> route_intent::note(commit_scope& scope, std::int64_t due) {
+  scope.owner().ledger().note(scope,
+                              {exchange_, message_.rows().partition(), base_offset_, message_.routing_key(),
+                               message_.extras(), due, message_.cause()},
+                              queues_.takers);
+  if (message_.tracked_as().empty()) return {};
+  queue::ticket_row row;
+  row.where = {message_.rows().log(), message_.rows().partition(), base_offset_};
+  row.due = due;
+  row.refused = static_cast<std::uint32_t>(queues_.refusers.size());
+  auto opened = scope.owner().tickets().open(scope, message_.tracked_as(), row, queues_.takers);
+  return opened ? opened : scope.undo(opened.error());
 }
 
 publish_receipt route_intent::receipt() const {

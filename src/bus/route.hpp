@@ -46,6 +46,12 @@ class routed_append {
     return expiration_;
   }
   [[nodiscard]] std::uint8_t priority() const noexcept { return priority_; }
+  /// Under which there is to be a ticket; empty: none.
+  [[nodiscard]] const std::string& tracked_as() const noexcept { return tracked_as_; }
+  void track_as(const std::string& message_id) { tracked_as_ = message_id; }
+  /// Why it is published, for the flow ledger; null: not known.
+  [[nodiscard]] const flow_cause* cause() const noexcept { return cause_.get(); }
+  void set_cause(std::shared_ptr<const flow_cause> cause) noexcept { cause_ = std::move(cause); }
   /// The entry of queues that it is routed to, once it stands at this offset.
   [[nodiscard]] queue::reference reference_at(std::uint64_t offset) const noexcept {
     return {rows_.log(), static_cast<std::uint16_t>(rows_.partition()), 0, offset, 0, value_bytes_};
@@ -55,6 +61,8 @@ class routed_append {
   routed_append(std::string_view routing_key, std::string extras, log::row_encoder rows, const record& r);
   std::string routing_key_;
   std::string extras_;
+  std::string tracked_as_;
+  std::shared_ptr<const flow_cause> cause_;
   log::row_encoder rows_;
   std::uint32_t value_bytes_ = 0;
   std::optional<std::chrono::milliseconds> expiration_;
@@ -89,6 +97,7 @@ class route_intent final : public intent {
   [[nodiscard]] result<std::int64_t> delay(routed_message& facts) const;  // in milliseconds
 
   [[nodiscard]] result<void> write(commit_scope& scope);
+  [[nodiscard]] result<void> note(commit_scope& scope, std::int64_t due);
 
   topic_slot& exchange_;
   routed_append& message_;

@@ -11,6 +11,10 @@ namespace {
 /// How many messages are cancelled with one commit.
 constexpr std::size_t cancelled_in_commit = 256;
 
+queue::message_place place_of(const queue::scheduled_message& m) noexcept {
+  return {m.log, m.partition, m.offset};
+}
+
 }  // namespace
 
 result<std::int64_t> schedule(commit_scope& scope, const topic_slot& exchange, std::uint32_t partition,
@@ -50,7 +54,9 @@ result<bool> cancel_delayed(core& owner, const queue::scheduled_message& message
                              auto erased = scope.written(queue::erase(scope.txn(), scope.tables(), message));
                              if (!erased) return erased.error();
                              there = *erased;
-                             return {};
+                             if (!there) return {};
+                             scope.owner().ledger().note_cancelled(scope, place_of(message));
+                             return scope.owner().tickets().routed(scope, place_of(message), {}, 0);
                            },
                            nothing_to_apply};
   if (auto done = owner.run("cancel delayed message", cancelling); !done) return done.error();
@@ -70,6 +76,8 @@ result<void> cancel_delayed(core& owner, const core::access& access,
                             for (std::size_t i = left.size() - n; i < left.size(); ++i) {
                               auto erased = scope.written(queue::erase(scope.txn(), scope.tables(), left[i]));
                               if (!erased) return erased.error();
+                              auto noted = scope.owner().tickets().routed(scope, place_of(left[i]), {}, 0);
+                              if (!noted) return noted;
                             }
                             return {};
                           },

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "bus/alarm.hpp"
 #include "bus/policy_set.hpp"
 #include "bus/replaced.hpp"
 #include "bus/wake_list.hpp"
@@ -102,8 +102,8 @@ struct queue_slot : std::enable_shared_from_this<queue_slot> {
   /// Whether anything in it may expire, come back too often, or wait. Once it is in use, the committing
   /// thread alone changes this.
   std::atomic<bool> attended;
-  /// When somebody looks at its head next, in microseconds since 1970; see `attendant`.
-  std::atomic<std::int64_t> next_look{std::numeric_limits<std::int64_t>::max()};
+  /// When somebody looks at its head next; see `attendant`.
+  alarm next_look;
   /// When it was last used, as far as that keeps it from expiring; by the time of the bus.
   std::atomic<std::int64_t> last_use{0};
 

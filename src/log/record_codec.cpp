@@ -359,6 +359,11 @@ record record::tombstone(std::string key) {
   return r;
 }
 
+record& record::caused_by(const record_view& cause) {
+  cause_ = record_place{std::string{cause.topic()}, cause.partition(), cause.offset()};
+  return *this;
+}
+
 record::record(const record_view& view) {
   if (view.has_key()) key_ = view.key();
   time_ = view.time();

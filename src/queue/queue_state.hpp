@@ -26,6 +26,8 @@ struct taken_entry {
   bool redelivered = false;
   /// Whether `where.deliveries` counts a delivery that has not been made yet.
   bool counted = false;
+  /// When a consumer has got it, in microseconds since 1970, where that is noted; else 0.
+  std::int64_t delivered = 0;
 };
 
 /// An entry that is to leave the queue.

@@ -23,6 +23,7 @@ constexpr named_table table_names[] = {
     {"journal", &main_tables::journal}, {"catalog", &main_tables::catalog},
     {"offsets", &main_tables::offsets}, {"producers", &main_tables::producers},
     {"queues", &main_tables::queues},   {"schedule", &main_tables::schedule},
+    {"tickets", &main_tables::tickets}, {"unsettled", &main_tables::unsettled},
     {"host", &main_tables::host},
 };
 

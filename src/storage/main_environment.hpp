@@ -19,6 +19,8 @@ struct main_tables {
   MDB_dbi producers = 0;  ///< idempotent producers by log and id
   MDB_dbi queues = 0;     ///< blocks of references by queue and block number
   MDB_dbi schedule = 0;   ///< messages that wait to be routed, by when they are due
+  MDB_dbi tickets = 0;    ///< what has become of messages, by their ids
+  MDB_dbi unsettled = 0;  ///< which of these messages queues still have, by queue and place
   MDB_dbi host = 0;       ///< pieces of the host's values by table and key
 };
 

@@ -67,6 +67,8 @@ constexpr std::pair<errc, int> published[] = {
     {errc::unknown_policy, 69},
     {errc::conflict, 70},
     {errc::transaction_expired, 71},
+    {errc::unknown_ticket, 72},
+    {errc::message_id_in_use, 73},
 };
 
 TEST(Error, KeepsItsPublishedNumbers) {

@@ -29,6 +29,10 @@ MDB_dbi table_of(const storage::main_environment& main, table which) {
       return main.tables().queues;
     case table::schedule:
       return main.tables().schedule;
+    case table::tickets:
+      return main.tables().tickets;
+    case table::unsettled:
+      return main.tables().unsettled;
     case table::offsets:
       return main.tables().offsets;
     case table::producers:

@@ -51,7 +51,7 @@ void fill_store(const std::filesystem::path& store, compression how);
 [[nodiscard]] std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store);
 
 /// A table of the main file.
-enum class table { journal, queues, schedule, offsets, producers, catalog, host };
+enum class table { journal, queues, schedule, tickets, unsettled, offsets, producers, catalog, host };
 /// Lets `change` alter the bytes of some values of a table where they stand in the file, behind LMDB's back.
 /// `choose(number of values)` names them by their place among the keys.
 void change_values(const std::filesystem::path& store, table which,
