@@ -81,6 +81,14 @@ constexpr const char* jobs_footer =
     R"(PROCESS is empty where no process runs the job now, and followed by "stopped" where a signal has stopped it.
 NEXT is the offset that the job reads next, as of its last checkpoint.)";
 
+constexpr const char* trace_footer =
+    R"(Reads the flow ledger, which a bus keeps that was opened with bus_options::ledger, and prints each message with
+that id, what happened to it in its queues, and below it what was published on its account: dead letters, and
+what handlers have published. Times count from the publishing of the first; "delivered" is when a consumer had
+got the message. Works beside a process that owns the store.
+
+With --json, "cause" is the number of the message, from 0, that a message was published for, or null.)";
+
 constexpr const char* why_space_footer =
     R"(Tells of each part of the disk space that the store's files take why it is there, the largest part first. The
 parts add up to what `du` counts for the files. HOLDER is the queue, group, job or process that keeps what its
@@ -266,6 +274,7 @@ class command_line {
              "Only this job")
         ->footer(jobs_footer);
     add_definitions();
+    add_trace();
     add_why_space();
     add_check();
     add_repair();
@@ -290,9 +299,9 @@ class command_line {
   }
 
  private:
-  using real_request =
-      std::variant<list_request, produce_request, replay_request, check_request, copy_request, repair_request,
-                   space_request, reset_request, deletion_request, export_request, import_request>;
+  using real_request = std::variant<list_request, produce_request, replay_request, check_request,
+                                    copy_request, repair_request, space_request, reset_request,
+                                    deletion_request, export_request, import_request, trace_request>;
 
   CLI::App* add_command(const char* name, const char* description) {
     auto* const command = app_.add_subcommand(name, description)->group("Commands");
@@ -447,6 +456,23 @@ class command_line {
     command->callback([this, definitions, command] {
       check_directory(definitions, command);
       asked_ = import_;
+    });
+  }
+
+  void add_trace() {
+    auto* const command =
+        add_command("trace", "Tell what has become of a message, and what was published on its account");
+    command->footer(trace_footer);
+    command->add_option("ID", trace_.id, "A message id, or a correlation id")->required();
+    auto* const json = command->add_flag("--json", "Print one JSON object a line, for each message");
+    command->add_flag("--mermaid", "Print a sequence diagram in Mermaid's language")->excludes(json);
+    command->add_option("--max", trace_.messages_max, "How many messages at most; 10000 by default")
+        ->type_name("NUMBER");
+    command->callback([this, command] {
+      using form = trace_request::form_type;
+      if (command->count("--json") > 0) trace_.form = form::json;
+      if (command->count("--mermaid") > 0) trace_.form = form::mermaid;
+      asked_ = trace_;
     });
   }
 
@@ -629,6 +655,7 @@ class command_line {
   repair_request repair_;
   copy_request copy_;
   space_request space_;
+  trace_request trace_;
   reset_request reset_;
   deletion_request deletion_;
   export_request export_;

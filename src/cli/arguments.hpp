@@ -20,8 +20,8 @@ struct usage_error {
 };
 
 using request = std::variant<list_request, produce_request, replay_request, check_request, copy_request,
-                             repair_request, space_request, reset_request, deletion_request, export_request,
-                             import_request, text_request, usage_error>;
+                             repair_request, space_request, trace_request, reset_request, deletion_request,
+                             export_request, import_request, text_request, usage_error>;
 
 /// Takes the command line apart. `now` is what ages such as `--from -10m` count back from.
 [[nodiscard]] request parse_arguments(int argc, const char* const* argv, timestamp now);

@@ -22,6 +22,7 @@ struct repair_request;
 struct replay_request;
 struct reset_request;
 struct space_request;
+struct trace_request;
 
 [[nodiscard]] result<int> run(const list_request& request);
 [[nodiscard]] result<int> run(const produce_request& request);
@@ -30,6 +31,7 @@ struct space_request;
 [[nodiscard]] result<int> run(const copy_request& request);
 [[nodiscard]] result<int> run(const repair_request& request);
 [[nodiscard]] result<int> run(const space_request& request);
+[[nodiscard]] result<int> run(const trace_request& request);
 [[nodiscard]] result<int> run(const reset_request& request);
 [[nodiscard]] result<int> run(const deletion_request& request);
 [[nodiscard]] result<int> run(const export_request& request);

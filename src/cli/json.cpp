@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,8 +17,10 @@
 #include "cli/table.hpp"
 #include "cli/text.hpp"
 #include "cli/time_text.hpp"
+#include "cli/trace_text.hpp"
 
 #include <levada/definitions.hpp>
+#include <levada/ledger.hpp>
 #include <levada/record.hpp>
 
 namespace levada::cli {
@@ -165,6 +168,56 @@ void write_json(output& out, const definitions_report& report) {
     findings.push_back(std::move(finding));
   }
   object.emplace("findings", std::move(findings));
+  write_line(out, object);
+}
+
+namespace {
+
+void put_time(json::object& object, std::string_view name, const std::optional<timestamp>& time) {
+  if (time) {
+    object.emplace(name, to_rfc3339(*time));
+  } else {
+    object.emplace(name, nullptr);
+  }
+}
+
+}  // namespace
+
+void write_json(output& out, const traced_message& message) {
+  json::object object;
+  put(object, "exchange", message.exchange);
+  object.emplace("partition", message.partition.value());
+  object.emplace("offset", message.offset.value());
+  put(object, "routing_key", message.routing_key);
+  put(object, "message_id", message.message_id);
+  put(object, "correlation_id", message.correlation_id);
+  put_time(object, "published", message.published);
+  put_time(object, "due", message.due);
+  put_time(object, "cancelled", message.cancelled);
+  if (message.cause) {
+    object.emplace("cause", *message.cause);
+  } else {
+    object.emplace("cause", nullptr);
+  }
+  put(object, "cause_queue", message.cause_queue);
+  if (message.death) {
+    put(object, "death", to_text(*message.death));
+  } else {
+    object.emplace("death", nullptr);
+  }
+  json::array queues;
+  for (const auto& name : message.queues) queues.emplace_back(name);
+  object.emplace("queues", std::move(queues));
+  json::array steps;
+  for (const traced_step& s : message.steps) {
+    json::object step;
+    step.emplace("what", json::string_view{name_of(s.what)});
+    put(step, "queue", s.queue);
+    put_time(step, "time", s.time);
+    put_time(step, "delivered", s.delivered);
+    steps.push_back(std::move(step));
+  }
+  object.emplace("steps", std::move(steps));
   write_line(out, object);
 }
 

@@ -2,6 +2,7 @@
 
 namespace levada {
 struct definitions_report;
+struct traced_message;
 class record_view;
 }  // namespace levada
 
@@ -24,5 +25,10 @@ void write_json(output& out, const record_view& r);
 /// Writes what an import has done as one line of JSON: applied, exchanges, queues, bindings, and findings, an
 /// array of objects with importance, where and what.
 void write_json(output& out, const definitions_report& report);
+
+/// Writes what is known of a message as one line of JSON: exchange, partition, offset, routing_key,
+/// message_id, correlation_id, published, due, cancelled, cause, cause_queue, death, queues, and steps, an
+/// array of objects with what, queue, time and delivered. Null stands for what is not so.
+void write_json(output& out, const traced_message& message);
 
 }  // namespace levada::cli

@@ -48,6 +48,7 @@ result<int> run(const repair_request& request) {
     out.write(fmt::format("schedule: {}\n", counted(report->delayed, "delayed message")));
     messages += report->delayed;
   }
+  if (report->tickets > 0) out.write(fmt::format("tickets: {}\n", counted(report->tickets, "ticket")));
   for (const auto& lost : report->values) {
     out.write(fmt::format("table '{}' key {}: {}\n", printable(lost.table),
                           lost.key ? lost.key->text() : "unknown", printable(lost.why)));

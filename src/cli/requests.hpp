@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include <levada/definitions.hpp>
+#include <levada/ledger.hpp>
 #include <levada/options.hpp>
 #include <levada/record.hpp>
 #include <levada/types.hpp>
@@ -94,6 +96,17 @@ struct import_request {
   std::string file;
   definitions_import_options options;
   bool json = false;
+};
+
+/// What `levada trace` is asked for.
+struct trace_request {
+  enum class form_type { tree, mermaid, json };
+
+  std::filesystem::path directory;
+  /// A message id, or a correlation id.
+  std::string id;
+  form_type form = form_type::tree;
+  std::size_t messages_max = trace_options{}.messages_max;
 };
 
 /// What `levada why-space` is asked for.
