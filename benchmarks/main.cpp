@@ -147,6 +147,7 @@ int run(int argc, char** argv) {
     levada::bench::ask_delayed(suite);
     levada::bench::ask_backfill(suite);
     levada::bench::ask_work_queue(suite);
+    levada::bench::ask_flow_ledger(suite);
   }
   if (ask_long || options.smoke) {
     levada::bench::ask_sustained_publish(suite);

@@ -40,6 +40,8 @@ void ask_delayed(suite& s);
 void ask_backfill(suite& s);
 /// How fast is a queue from end to end?
 void ask_work_queue(suite& s);
+/// What is left of that where it is noted what becomes of each message?
+void ask_flow_ledger(suite& s);
 
 // Those that write gigabytes.
 
