@@ -169,6 +169,12 @@ result<void> replay_into(core& owner, queue_slot& queue, const start_position& f
       for (const std::uint32_t id : owner.bindings().to(queue_.state.id()))
         add(owner.exchange_of_binding(owner.bindings().find(id)->exchange));
       for (const topic_slot* const exchange : exchanges) {
+        if (exchange->type() == exchange_type::consistent_hash) {
+          return error{
+              errc::invalid_argument,
+              fmt::format("which messages of the consistent-hash exchange '{}' it has had is not known",
+                          exchange->state.name())};
+        }
         auto& log = what.logs.emplace_back();
         log.id = exchange->state.id();
         auto begins = positions_of(owner, operation_, *exchange, from_);

@@ -159,6 +159,9 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   [[nodiscard]] router& routes() noexcept { return router_; }
   [[nodiscard]] attendant& attends() noexcept { return attendant_; }
   [[nodiscard]] delayed_routing& delays() noexcept { return delayed_routing_; }
+  /// How many backfills have begun since the store was opened: who has looked what queues need, and finds it
+  /// changed, looks again.
+  [[nodiscard]] std::uint64_t backfills_begun() const noexcept { return backfills_begun_; }
   [[nodiscard]] ticket_desk& tickets() noexcept { return tickets_; }
   [[nodiscard]] flow_ledger& ledger() noexcept { return ledger_; }
   [[nodiscard]] const flow_ledger& ledger() const noexcept { return ledger_; }
@@ -325,6 +328,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   attendant attendant_{*this};
   delayed_routing delayed_routing_{*this};
   backfiller backfiller_{*this};
+  std::atomic<std::uint64_t> backfills_begun_{0};
   ticket_desk tickets_{*this};
   flow_ledger ledger_{*this};
   segment_set segments_;

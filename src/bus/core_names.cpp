@@ -155,6 +155,7 @@ void core::put(queue_slot& queue, const storage::backfill_entry& entry) {
       std::find_if(all.begin(), all.end(), [&entry](const auto& b) { return b.id == entry.id; });
   if (known == all.end()) {
     all.push_back(entry);
+    ++backfills_begun_;
   } else {
     *known = entry;
   }

@@ -47,7 +47,12 @@ result<void> removal::erase(commit_scope& scope) const {
 
 void removal::apply(core& owner) const {
   for (const std::uint32_t id : bindings_) owner.remove_binding(id);
-  for (const std::uint32_t id : queues_) owner.remove_queue(id);
+  for (const std::uint32_t id : queues_) {
+    if (const queue_slot* const queue = owner.queue_of_binding(id)) {
+      for (const auto& backfill : queue->backfills) owner.backfills().forget(backfill.id);
+    }
+    owner.remove_queue(id);
+  }
   for (const std::uint32_t id : exchanges_) owner.orphan_exchange(id);
 }
 

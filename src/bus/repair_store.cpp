@@ -138,6 +138,16 @@ class survey {
           note_end(log.id, p, log.ends[p], fmt::format("epoch {}", epoch.number));
       }
     }
+    for (const auto& backfill : catalog.backfills) {
+      for (const auto& log : backfill.logs) {
+        for (std::uint32_t p = 0; p < log.end.size(); ++p)
+          note_end(log.id, p, log.end[p], "what is being entered into a queue");
+      }
+    }
+    for (const auto& binding : catalog.bindings) {
+      for (std::uint32_t p = 0; p < binding.since.size(); ++p)
+        note_end(binding.exchange, p, binding.since[p], "a binding");
+    }
     auto offsets = group::read_offsets(txn, main_.tables());
     if (!offsets) return offsets.error();
     for (const auto& o : *offsets) {
@@ -398,7 +408,7 @@ class repair {
     return std::max(found_.journal.sequence_last, found_.request.sealed + 1);
   }
 
-  /// Where the block is lost that a backfill was writing to, it goes on with the next.
+  /// Where the block is lost that a backfill was writing to, it begins that one anew.
   result<void> move_backfills(storage::write_transaction& txn, const queue::damaged_queue& queue) {
     for (auto& backfill : found_.catalog.backfills) {
       if (backfill.queue != queue.id) continue;
@@ -407,7 +417,7 @@ class repair {
         const std::uint64_t at = queue::lane_begin(n) + lane.begin + lane.filled;
         const bool lost = std::find(queue.blocks.begin(), queue.blocks.end(), at / queue::block_entries) !=
                           queue.blocks.end();
-        if (lost) lane.filled = queue::block_begin_from(lane.filled);
+        if (lost) lane.filled -= lane.filled % queue::block_entries;
       }
       if (auto stored = storage::put(txn, store_.main.tables(), backfill); !stored) return stored;
     }

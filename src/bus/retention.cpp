@@ -19,9 +19,14 @@ class raise_intent final : public intent {
     std::shared_ptr<topic_slot> topic;
     beginnings begins;
   };
-  explicit raise_intent(std::vector<change> changes) : changes_{std::move(changes)} {}
+  /// `backfills_begun` as of when it was looked what is needed.
+  raise_intent(std::vector<change> changes, std::uint64_t backfills_begun)
+      : changes_{std::move(changes)}, backfills_begun_{backfills_begun} {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
+    // What queues are to get since then may be older: that of exchanges is looked at again the next time.
+    if (scope.owner().backfills_begun() != backfills_begun_)
+      std::erase_if(changes_, [](const change& c) { return c.topic->bindings != nullptr; });
     std::map<std::uint32_t, const beginnings*> raised;
     for (auto& [topic, begins] : changes_) {
       if (topic->state.deleted()) continue;
@@ -71,6 +76,7 @@ class raise_intent final : public intent {
 
  private:
   std::vector<change> changes_;
+  const std::uint64_t backfills_begun_;
   std::vector<std::uint32_t> dropped_;
 };
 
@@ -78,6 +84,12 @@ class raise_intent final : public intent {
 /// routed. Share groups are as other groups: they hold nothing back that does not wait for readers.
 template <class Each>
 result<void> for_each_reference_to(core& owner, const core::access& access, std::uint32_t log, Each each) {
+  // First, as messages go from there into queues, and not back.
+  auto scheduled = queue::for_each_scheduled(access.main(), [&](const queue::scheduled_message& m) {
+    if (m.log == log)
+      each(queue::reference{m.log, static_cast<std::uint16_t>(m.partition), 0, m.offset, 0, 0, 0});
+  });
+  if (!scheduled) return scheduled;
   for (const auto& queue : owner.all_queues()) {
     if (queue->of_share_group) continue;
     auto done = for_each_reference(access.main(), queue->state.id(), [&](const queue::reference& where) {
@@ -85,10 +97,7 @@ result<void> for_each_reference_to(core& owner, const core::access& access, std:
     });
     if (!done) return done;
   }
-  return queue::for_each_scheduled(access.main(), [&](const queue::scheduled_message& m) {
-    if (m.log == log)
-      each(queue::reference{m.log, static_cast<std::uint16_t>(m.partition), 0, m.offset, 0, 0, 0});
-  });
+  return {};
 }
 
 /// Lowers beginnings to the oldest message of the log that a queue still refers to.
@@ -171,7 +180,7 @@ result<void> delete_records(core& owner, topic_slot& topic, std::uint32_t partit
   begins[partition] = before;
   const auto slot = owner.find_topic(topic.state.id());
   if (!slot) return error{errc::unknown_topic, fmt::format("{}: it has been deleted", operation)};
-  raise_intent raising{{{slot, std::move(begins)}}};
+  raise_intent raising{{{slot, std::move(begins)}}, owner.backfills_begun()};
   return owner.run(operation, raising);
 }
 
@@ -193,6 +202,7 @@ result<std::vector<held_back>> apply_retention(core& owner, const core::access& 
   std::vector<held_back> held;
   std::vector<raise_intent::change> changes;
   readers_of_logs readers{owner, access, told};
+  const std::uint64_t begun = owner.backfills_begun();
   for (const auto& topic : owner.all_topics()) {
     storage::log_policy policy;
     {
@@ -225,13 +235,13 @@ result<std::vector<held_back>> apply_retention(core& owner, const core::access& 
       if (auto spared = spare_referenced(owner, access, topic->state.id(), *wanted); !spared)
         return spared.error();
       const bool changed = raised();
-      if (*wanted != needless) held.push_back({topic, needless});
+      if (*wanted != needless) held.push_back({topic, needless, begun});
       if (!changed) continue;
     }
     changes.push_back({topic, std::move(*wanted)});
   }
   if (changes.empty() && !owner.take_sweep()) return held;
-  raise_intent raising{std::move(changes)};
+  raise_intent raising{std::move(changes), begun};
   auto done = owner.run(access, "apply retention", raising);
   if (!done) {
     owner.ask_for_sweep();

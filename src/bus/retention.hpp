@@ -27,7 +27,8 @@ namespace levada {
 /// An exchange of which retention would have given up more, but for messages that queues refer to.
 struct held_back {
   std::shared_ptr<topic_slot> exchange;
-  beginnings needless;  ///< the offset by partition before which only those are needed
+  beginnings needless;                ///< the offset by partition before which only those are needed
+  std::uint64_t backfills_begun = 0;  ///< when that was found, as `core::backfills_begun`
 };
 
 /// Raises the beginnings of all logs as their policies say, and takes segments of which nothing is left out

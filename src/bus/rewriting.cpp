@@ -32,15 +32,21 @@ constexpr std::size_t key_overhead = 64;
 /// Puts new segments in the place of others.
 class replace_intent final : public intent {
  public:
+  /// `backfills_begun` as of when it was looked what queues need, if it was.
   replace_intent(std::vector<std::uint32_t> old, std::vector<storage::segment_entry> entries,
-                 segment_place::files files)
-      : old_{std::move(old)}, entries_{std::move(entries)}, files_{std::move(files)} {}
+                 segment_place::files files, std::optional<std::uint64_t> backfills_begun)
+      : old_{std::move(old)},
+        entries_{std::move(entries)},
+        files_{std::move(files)},
+        backfills_begun_{backfills_begun} {}
 
   [[nodiscard]] result<void> execute(commit_scope& scope) override {
     for (const std::uint32_t id : old_) {
       if (!scope.owner().segments().find(id))
         return error{errc::closed, "a segment has been dropped meanwhile"};
     }
+    if (backfills_begun_ && *backfills_begun_ != scope.owner().backfills_begun())
+      return error{errc::closed, "a queue needs what is past, since then"};
     for (const std::uint32_t id : old_) {
       if (auto erased = scope.written(storage::erase_segment(scope.txn(), scope.tables(), id)); !erased)
         return erased;
@@ -62,6 +68,7 @@ class replace_intent final : public intent {
   std::vector<std::uint32_t> old_;
   std::vector<storage::segment_entry> entries_;
   segment_place::files files_;
+  const std::optional<std::uint64_t> backfills_begun_;
 };
 
 /// Notes how far a topic has been compacted.
@@ -247,7 +254,7 @@ rewriting::segment_list rewriting::to_be_merged() const {
 }
 
 result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std::uint32_t generation,
-                                const filter_map& filters) {
+                                const filter_map& filters, std::optional<std::uint64_t> backfills_begun) {
   const auto begun = owner_.time().steady();
   auto place = segment_place::open(owner_);
   if (!place) return place.error();
@@ -278,7 +285,7 @@ result<bool> rewriting::rewrite(const piece& p, const segment_list& sources, std
   if (!files) return files.error();
   std::vector<std::uint32_t> old;
   for (const auto& s : sources) old.push_back(s->entry().id);
-  replace_intent replacing{std::move(old), **written, std::move(*files)};
+  replace_intent replacing{std::move(old), **written, std::move(*files), backfills_begun};
   auto done = place->hand_over(p.access, "rewrite segments", **written, replacing);
   if (!done && done.error() == errc::closed) return false;  // they have changed meanwhile
   if (!done) return done.error();
@@ -340,8 +347,9 @@ result<bool> rewriting::compact(const piece& p, const std::shared_ptr<topic_slot
 }
 
 result<bool> rewriting::thin_out(const piece& p, const held_back& held) {
-  const auto& [exchange, needless] = held;
-  if (exchange->state.deleted()) return false;
+  const auto& exchange = held.exchange;
+  const beginnings& needless = held.needless;
+  if (exchange->state.deleted() || held.backfills_begun != owner_.backfills_begun()) return false;
   auto references = references_before(owner_, p.access, exchange->state.id(), needless);
   if (!references) return references.error();
   segment_list sources;
@@ -370,7 +378,7 @@ result<bool> rewriting::thin_out(const piece& p, const held_back& held) {
     const auto& of = (*references)[r.partition];
     return r.offset >= held.needless[r.partition] || std::binary_search(of.begin(), of.end(), r.offset);
   };
-  return rewrite(p, sources, 1, filters);
+  return rewrite(p, sources, 1, filters, held.backfills_begun);
 }
 
 result<bool> rewriting::run_some(const core::access& access, const std::vector<held_back>& held,

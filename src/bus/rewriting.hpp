@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -41,9 +42,11 @@ class rewriting {
   [[nodiscard]] result<bool> compact(const piece& p, const std::shared_ptr<topic_slot>& topic);
   [[nodiscard]] result<bool> thin_out(const piece& p, const held_back& held);
   /// Writes `sources` anew. False where that could not be done: they have changed, or cannot be read, or it
-  /// was cancelled.
+  /// was cancelled; or, where `backfills_begun` says as of when `filters` know what queues need, they need
+  /// something else by now.
   [[nodiscard]] result<bool> rewrite(const piece& p, const segment_list& sources, std::uint32_t generation,
-                                     const filter_map& filters);
+                                     const filter_map& filters,
+                                     std::optional<std::uint64_t> backfills_begun = std::nullopt);
 
   core& owner_;
   // What is left as it is, because it is damaged:

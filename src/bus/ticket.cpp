@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 #include <boost/uuid/random_generator.hpp>
@@ -149,7 +150,11 @@ namespace {
 /// Waits until `look(deadline)` has an answer, which it must have at the deadline.
 template <class Look>
 auto wait_for(const std::shared_ptr<core>& owner, const std::string& message_id,
-              std::chrono::milliseconds timeout, const Look& look) {
+              std::chrono::milliseconds timeout, const Look& look)
+    -> std::remove_reference_t<decltype(*look(clock::steady_time{}))> {
+  // Where the bus is closed, or is the parent's, there is still an answer: that of `look`.
+  if (auto allowed = owner->check_open("wait for a ticket"); !allowed && allowed.error() != errc::closed)
+    return allowed.error();
   const auto deadline = deadline_after(owner->time(), timeout);
   const ticket_desk::watcher watching{owner, message_id};
   for (;;) {

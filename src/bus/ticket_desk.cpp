@@ -101,7 +101,7 @@ result<void> ticket_desk::routed(commit_scope& scope, const queue::message_place
   if (!*id) return {};
   auto row = read(scope, **id);
   if (!row) return row.error();
-  if (!*row) return {};
+  if (!*row || (*row)->where != where) return {};  // forgotten; perhaps another message has its id now
   (*row)->due = 0;
   (*row)->refused = counted(refused);
   return enter(scope, **id, **row, queues);
@@ -127,7 +127,7 @@ result<void> ticket_desk::note(commit_scope& scope, std::uint32_t queue, const q
   if (!*id) return {};
   auto row = read(scope, **id);
   if (!row) return row.error();
-  if (!*row) return {};
+  if (!*row || (*row)->where != where) return {};  // forgotten; perhaps another message has its id now
   switch (how) {
     case departure::acknowledged:
       ++(*row)->acknowledged;
@@ -197,12 +197,12 @@ result<bool> ticket_desk::forget(const std::string& message_id) {
   return there;
 }
 
-void ticket_desk::tell(const std::vector<std::string>& message_ids) noexcept {
+void ticket_desk::tell(const std::vector<std::string>& message_ids) {
   for (const std::string& id : message_ids) tell(id);
   expect_to_forget(owner_.bus_time() + history() + 1);
 }
 
-void ticket_desk::tell(std::string_view message_id) noexcept {
+void ticket_desk::tell(std::string_view message_id) {
   std::vector<std::shared_ptr<waiter>> all;
   {
     const std::lock_guard guard{mutex_};

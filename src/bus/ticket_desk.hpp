@@ -57,9 +57,9 @@ class ticket_desk {
   [[nodiscard]] result<bool> forget(const std::string& message_id);
 
   /// After a commit that has settled these.
-  void tell(const std::vector<std::string>& message_ids) noexcept;
+  void tell(const std::vector<std::string>& message_ids);
   /// Something has happened to this one.
-  void tell(std::string_view message_id) noexcept;
+  void tell(std::string_view message_id);
   /// Wakes all who wait.
   void tell_all() noexcept;
 

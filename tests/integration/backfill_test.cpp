@@ -552,6 +552,15 @@ TEST_F(ReplayInto, TellsWhatItCannotDo) {
   EXPECT_EQ(info("q").backfill, 0U);
 }
 
+TEST_F(ReplayInto, KnowsNotWhatAHashGaveToIt) {
+  exchange("h", exchange_type::consistent_hash);
+  queue("q");
+  bind("h", "q", "1", {});
+  EXPECT_THAT(the_bus().replay_into("q", from_earliest{}),
+              fails_telling(errc::invalid_argument, "consistent-hash exchange 'h'"));
+  EXPECT_EQ(info("q").backfill, 0U);
+}
+
 TEST_F(ReplayInto, AndBindingFromThePastHaveAsynchronousTwins) {
   exchange("e");
   queue("q");

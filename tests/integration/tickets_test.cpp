@@ -378,6 +378,17 @@ TEST_F(Tickets, EndWithTheBus) {
   EXPECT_THAT(t.outstanding(), fails_with(errc::closed));
 }
 
+TEST_F(Tickets, AreNotWaitedForWithinATransactionsFunction) {
+  bound_queue("q");
+  const ticket t = track("m");
+  EXPECT_THAT(the_bus().transact([&](transaction&) -> result<void> {
+    EXPECT_THAT(t.committed(for_ever), fails_with(errc::would_deadlock));
+    EXPECT_THAT(t.settled(for_ever), fails_with(errc::would_deadlock));
+    return {};
+  }),
+              testing::Truly([](const auto& r) { return r.has_value(); }));
+}
+
 TEST_F(Tickets, OfAnExclusiveQueueAreSettledWhenItGoes) {
   auto own = ok(the_bus().declare_exclusive_queue("own"));
   ok(the_bus().bind("e", "own", ""));
