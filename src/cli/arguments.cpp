@@ -464,14 +464,16 @@ class command_line {
         add_command("trace", "Tell what has become of a message, and what was published on its account");
     command->footer(trace_footer);
     command->add_option("ID", trace_.id, "A message id, or a correlation id")->required();
-    auto* const json = command->add_flag("--json", "Print one JSON object a line, for each message");
-    command->add_flag("--mermaid", "Print a sequence diagram in Mermaid's language")->excludes(json);
+    auto* const json =
+        command->add_flag("--json", trace_as_json_, "Print one JSON object a line, for each message");
+    command->add_flag("--mermaid", trace_as_diagram_, "Print a sequence diagram in Mermaid's language")
+        ->excludes(json);
     command->add_option("--max", trace_.messages_max, "How many messages at most; 10000 by default")
         ->type_name("NUMBER");
-    command->callback([this, command] {
+    command->callback([this] {
       using form = trace_request::form_type;
-      if (command->count("--json") > 0) trace_.form = form::json;
-      if (command->count("--mermaid") > 0) trace_.form = form::mermaid;
+      if (trace_as_json_) trace_.form = form::json;
+      if (trace_as_diagram_) trace_.form = form::mermaid;
       asked_ = trace_;
     });
   }
@@ -656,6 +658,8 @@ class command_line {
   copy_request copy_;
   space_request space_;
   trace_request trace_;
+  bool trace_as_json_ = false;
+  bool trace_as_diagram_ = false;
   reset_request reset_;
   deletion_request deletion_;
   export_request export_;
