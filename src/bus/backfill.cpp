@@ -95,6 +95,8 @@ result<void> backfill_beginning::write(commit_scope& scope) {
   what_.queue = queue_.state.id();
   what_.room = queue::block_begin_from(most);
   what_.lanes.clear();
+  // Positions are kept free in blocks of its own.
+  if (auto left = scope.owner().shared().leave(scope, queue_); !left) return left;
   queue::queue_row& row = scope.row_of(queue_);
   for (std::size_t lane = 0; lane < row.lanes(); ++lane) {
     queue::lane_row state = row.lane(lane);

@@ -60,6 +60,8 @@ result<std::uint64_t> commit_scope::append(topic_slot& topic, log::row_encoder& 
 queue::queue_row& commit_scope::row_of(queue_slot& queue) {
   if (!queue.staged_row) {
     queue.staged_row = queue.state.row();
+    queue.settled_before = queue.staged_row->settled;
+    queue.exposed_before = queue.staged_row->exposed;
     queues_.push_back(&queue);
   }
   return *queue.staged_row;
@@ -105,14 +107,15 @@ std::uint64_t commit_scope::acquire(queue_slot& in_flight, const queue::referenc
 }
 
 result<void> commit_scope::settle(queue_slot& queue, const std::vector<std::uint64_t>& positions) {
-  auto bytes = written(queue::settle(txn_, tables(), queue.state.id(), positions));
-  if (!bytes) return bytes.error();
+  auto settled = written(queue::settle(txn_, tables(), queue.state.id(), positions));
+  if (!settled) return settled.error();
+  core_.shared().note_done(settled->done_with);
   queue::queue_row& row = row_of(queue);
   row.settled += positions.size();
-  row.bytes -= std::min(row.bytes, *bytes);
+  row.bytes -= std::min(row.bytes, settled->bytes);
   if (queue.of_share_group) return {};
   queue.staged_settled.messages += positions.size();
-  queue.staged_settled.bytes += *bytes;
+  queue.staged_settled.bytes += settled->bytes;
   counts_.settled += positions.size();
   return {};
 }
@@ -175,14 +178,22 @@ result<void> commit_scope::write_staged() {
   if (store_) {
     if (auto stored = written(storage::put(txn_, tables(), *store_)); !stored) return stored;
   }
+  if (auto shared = core_.shared().enter(*this, queues_); !shared) return shared;
   for (queue_slot* const queue : queues_) {
     queue::queue_row& row = *queue->staged_row;
     const bool enters = queue->staged_gone < queue->staged_entries.size();
-    if (enters) {
+    if (enters && !queue->sharing.entered) {
       if (auto appended = append_staged(*queue, row); !appended) return appended;
     }
-    if ((enters || queue->staged_release) && queue->state.consumers.load(std::memory_order_acquire) > 0)
-      row.expose_all();
+    const bool handed_out = queue->state.consumers.load(std::memory_order_acquire) > 0;
+    if ((enters || queue->staged_release) && handed_out) row.expose_all();
+    const bool exposes = row.index != 0 && (enters ? handed_out : row.exposes);
+    // What has come to the index it is at, its row need not say.
+    const bool known = row.index != 0 && queue->sharing.entered && !queue->sharing.moved &&
+                       row.settled == queue->settled_before && row.exposes == exposes &&
+                       (exposes || row.exposed == queue->exposed_before);
+    row.exposes = exposes;
+    if (known) continue;
     auto stored = written(queue::write_row(txn_, tables(), queue->state.id(), row));
     if (!stored) return stored;
   }
@@ -223,6 +234,9 @@ void commit_scope::forget() noexcept {
     queue->staged_settled = {};
     queue->staged_condemned = 0;
     queue->staged_release = false;
+    queue->sharing.arrival = 0;
+    queue->sharing.entered = false;
+    queue->sharing.moved = false;
     for (const auto& entry : queue->staged_taken) queue->state.put_back(entry);
     queue->staged_taken.clear();
   }
@@ -233,6 +247,7 @@ void commit_scope::forget() noexcept {
   settled_messages_.clear();
   ledger_rows_.reset();
   store_.reset();
+  core_.shared().forget();
 }
 
 void commit_scope::publish() {
@@ -253,6 +268,7 @@ void commit_scope::publish() {
   if (after >= core_.options().journal_bytes_seal && before / seal_step != after / seal_step) {
     core_.maintenance_.wake();
   }
+  core_.shared().committed();
   for (queue_slot* const queue : queues_) {
     queue->state.committed(*queue->staged_row, queue->staged_settled, queue->staged_condemned);
     queue->tell_end_of_backfills();

@@ -31,6 +31,7 @@
 #include "bus/reader_watch.hpp"
 #include "bus/router.hpp"
 #include "bus/segment_set.hpp"
+#include "bus/shared_indexes.hpp"
 #include "bus/slots.hpp"
 #include "bus/ticket_desk.hpp"
 #include "bus/wake_list.hpp"
@@ -163,6 +164,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   /// changed, looks again.
   [[nodiscard]] std::uint64_t backfills_begun() const noexcept { return backfills_begun_; }
   [[nodiscard]] ticket_desk& tickets() noexcept { return tickets_; }
+  [[nodiscard]] shared_indexes& shared() noexcept { return shared_; }
   [[nodiscard]] flow_ledger& ledger() noexcept { return ledger_; }
   [[nodiscard]] const flow_ledger& ledger() const noexcept { return ledger_; }
   [[nodiscard]] backfiller& backfills() noexcept { return backfiller_; }
@@ -330,6 +332,7 @@ class core final : public commit_engine, public std::enable_shared_from_this<cor
   backfiller backfiller_{*this};
   std::atomic<std::uint64_t> backfills_begun_{0};
   ticket_desk tickets_{*this};
+  shared_indexes shared_{*this};
   flow_ledger ledger_{*this};
   segment_set segments_;
   std::atomic<std::uint64_t> next_sequence_{1};

@@ -74,6 +74,7 @@ result<void> core::load() {
       }
       if (!queue->of_share_group && queue->state.ready().messages > 0) queue->attended = true;
     }
+    if (auto shared = shared_.load(*txn, store_->main.tables()); !shared) return shared;
   }
   if (auto begun = begin_epoch(); !begun) return begun;
   if (!in_memory()) {
@@ -235,7 +236,7 @@ result<void> core::erase_left_rows() {
     auto stored = queue::stored_queues(*txn, store_->main.tables());
     if (!stored) return stored.error();
     for (const std::uint32_t id : *stored) {
-      if (!queues_by_id_.contains(id)) queues.push_back(id);
+      if (!queues_by_id_.contains(id) && !queue::is_shared_index(id)) queues.push_back(id);
     }
     auto stored_tables = storage::stored_host_tables(*txn, store_->main.tables());
     if (!stored_tables) return stored_tables.error();
@@ -273,8 +274,10 @@ result<void> core::erase_queue_rows(std::uint32_t id) {
   auto discarded = erase_slices(
       [this, id](commit_scope& scope) { return tickets_.discard_some(scope, id, rows_in_commit); });
   if (!discarded) return discarded;
-  return erase_slices([id](commit_scope& scope) {
-    return queue::erase_some(scope.txn(), scope.tables(), id, rows_in_commit);
+  return erase_slices([this, id](commit_scope& scope) {
+    auto erased = queue::erase_some(scope.txn(), scope.tables(), id, rows_in_commit);
+    if (erased && *erased) shared_.note_erased(id);
+    return erased;
   });
 }
 

@@ -352,6 +352,7 @@ void core::remove_queue(std::uint32_t id) {
     if (!queue->of_share_group) queues_.erase(queue->state.name());
   }
   queue->state.deleted = true;
+  shared_.remove(*queue);
   queue->waiting.signal();
 }
 

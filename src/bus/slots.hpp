@@ -28,6 +28,7 @@ namespace levada {
 
 class queue_consumer_state;
 class share_group;
+struct shared_index;
 
 /// A topic or exchange.
 struct topic_slot {
@@ -132,7 +133,19 @@ struct queue_slot : std::enable_shared_from_this<queue_slot> {
   std::atomic<bool> prioritised{false};
 
   // The committing thread alone:
+  struct {
+    shared_index* at = nullptr;
+    std::uint32_t stayed = 0;    // commits that brought something there
+    std::uint32_t partings = 0;  // how often it has left one
+    std::uint32_t pause = 0;     // commits that bring something before it may be put at one again
+    // In this commit:
+    std::size_t arrival = 0;  // number of those at its index to which the same comes
+    bool entered = false;     // what is staged has been written
+    bool moved = false;       // it has been put at an index, or has left one
+  } sharing;
   std::optional<queue::queue_row> staged_row;
+  std::uint64_t settled_before = 0;  // of `staged_row`
+  std::uint64_t exposed_before = 0;
   std::vector<queue::reference> staged_entries;  // in the order in which they will be handed out
   std::vector<std::size_t> staged_lanes;         // of these, where there are several
   std::uint64_t staged_bytes = 0;                // of those that are not gone

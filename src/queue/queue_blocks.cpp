@@ -10,24 +10,12 @@
 #include <optional>
 #include <utility>
 
+#include "queue/block_codec.hpp"
+#include "queue/shared_index.hpp"
 #include "storage/row.hpp"
 
 namespace levada::queue {
 namespace {
-
-struct block_key {
-  std::uint64_t queue_big_endian;
-  std::uint64_t number_big_endian;
-
-  block_key() = default;
-  block_key(std::uint32_t queue, std::uint64_t number) noexcept
-      : queue_big_endian{storage::big_endian(queue)}, number_big_endian{storage::big_endian(number)} {}
-  [[nodiscard]] storage::bytes view() const noexcept { return std::as_bytes(std::span{this, 1}); }
-};
-static_assert(sizeof(block_key) == 16);
-
-/// The state stands behind all blocks of its queue.
-constexpr std::uint64_t state_number = std::numeric_limits<std::uint64_t>::max();
 
 struct stored_row {
   std::uint64_t checksum;
@@ -37,205 +25,145 @@ struct stored_row {
   std::uint64_t bytes;
 };
 static_assert(sizeof(stored_row) + (lanes_max - 1) * sizeof(lane_row) <= storage::row_bytes_max);
-
-struct block_header {
-  std::uint64_t checksum;
-  std::uint64_t settled;
-  std::uint64_t delivered;
+/// Follows where the queue is at a shared index: what the row above is written beside. What that has got
+/// since, the queue has got, too.
+struct stored_membership {
+  std::uint64_t index_tail;
+  std::uint64_t index_bytes;
+  std::uint64_t exposes;
 };
+static_assert(sizeof(stored_membership) % sizeof(lane_row) != 0, "told from lanes by its size");
 
-/// Where all entries of a block stand, if in one partition and not too far from each other.
-struct block_place {
-  std::uint64_t offset;  // the smallest
-  std::uint32_t log;
-  std::uint32_t partition;
-};
-
-/// What is stored of the entries of a block, column by column; what they do not have is left out.
-struct block_layout {
-  bool scattered = false;  // each has a log, a partition and an offset; else a distance from the block's
-  bool expires = false;
-  bool deliveries = false;
-  bool not_before = false;
-
-  [[nodiscard]] std::size_t head_size() const noexcept {
-    return sizeof(block_header) + (scattered ? 0 : sizeof(block_place));
-  }
-  [[nodiscard]] std::size_t entry_size() const noexcept {
-    const std::size_t place = scattered ? 4 + 2 + 8 : 4;
-    return place + 4 + (expires ? 8U : 0U) + (deliveries ? 2U : 0U) + (not_before ? 4U : 0U);
-  }
-  /// How many entries a value of that size has; nothing where that cannot be.
-  [[nodiscard]] std::optional<std::size_t> count_in(std::size_t size) const noexcept {
-    if (size < head_size() || (size - head_size()) % entry_size() != 0) return std::nullopt;
-    const std::size_t count = (size - head_size()) / entry_size();
-    return count <= block_entries ? std::optional{count} : std::nullopt;
-  }
-};
-static_assert(sizeof(block_header) + block_entries * sizeof(reference) <= storage::row_bytes_max);
-
-// The layout stands in the bits of the header that are no entry's.
-constexpr std::uint64_t entry_bits = (std::uint64_t{1} << block_entries) - 1;
-constexpr std::uint64_t first_bit = std::uint64_t{1} << block_entries;
-constexpr std::uint64_t second_bit = first_bit << 1;
-
-block_layout layout_of(const block_header& header) noexcept {
-  return {(header.settled & first_bit) != 0, (header.settled & second_bit) != 0,
-          (header.delivered & first_bit) != 0, (header.delivered & second_bit) != 0};
-}
-
-/// What a block's entries need, and where they stand together.
-std::pair<block_layout, block_place> layout_for(std::span<const reference> entries) noexcept {
-  block_layout layout;
-  block_place place{};
-  if (entries.empty()) return {layout, place};
-  place = {entries.front().offset, entries.front().log, entries.front().partition};
-  std::uint64_t last = place.offset;
-  for (const reference& e : entries) {
-    layout.scattered = layout.scattered || e.log != place.log || e.partition != place.partition;
-    layout.expires = layout.expires || e.expires != 0;
-    layout.deliveries = layout.deliveries || e.deliveries != 0;
-    layout.not_before = layout.not_before || e.not_before != 0;
-    place.offset = std::min(place.offset, e.offset);
-    last = std::max(last, e.offset);
-  }
-  if (last - place.offset > std::numeric_limits<std::uint32_t>::max()) layout.scattered = true;
-  return {layout, place};
-}
-
-/// Writes numbers one behind the other.
-class column_writer {
+/// A queue's blocks, with what it shares.
+class all_blocks {
  public:
-  explicit column_writer(std::byte* at) noexcept : at_{at} {}
-  template <class T>
-  void put(T value) noexcept {
-    std::memcpy(at_, &value, sizeof value);
-    at_ += sizeof value;
+  all_blocks(const storage::transaction& txn, const storage::main_tables& tables,
+             std::uint32_t queue) noexcept
+      : txn_{txn}, tables_{tables}, queue_{queue} {}
+
+  struct found_block {
+    std::optional<block> whole;
+    std::optional<std::size_t> own;  ///< entries in the queue's own row; nothing: there is none
+    shared_span* shared = nullptr;   ///< where it lies, if it is shared
+  };
+  [[nodiscard]] result<found_block> read(std::uint64_t number) {
+    found_block found;
+    auto own = read_own_block(txn_, tables_, queue_, number);
+    if (!own) return own.error();
+    if (*own) found.own = (*own)->entries.size();
+    found.whole = std::move(*own);
+    if (found.own == block_entries) return found;
+    auto all = shares();
+    if (!all) return all.error();
+    found.shared = (*all)->find(number);
+    if (found.shared == nullptr) {
+      if (found.own == 0U) return damaged_queue_error(queue_, "a block has lost what it shares");
+      return found;
+    }
+    auto rest = read_own_block(txn_, tables_, found.shared->index, number + found.shared->shift);
+    if (!rest) {
+      if (rest.error() != errc::damaged) return rest.error();
+      return damaged_queue_error(queue_, rest.error().message());
+    }
+    if (!*rest) return found;
+    if (!found.whole) found.whole.emplace().number = number;
+    const std::vector<reference>& from = (*rest)->entries;
+    const auto known = static_cast<std::ptrdiff_t>(std::min(found.own.value_or(0), from.size()));
+    found.whole->entries.insert(found.whole->entries.end(), from.begin() + known, from.end());
+    return found;
+  }
+  [[nodiscard]] result<shared_spans*> shares() {
+    if (!shares_) {
+      auto read = read_shares(txn_, tables_, queue_);
+      if (!read) return read.error();
+      shares_ = *read;
+    }
+    return &*shares_;
   }
 
  private:
-  std::byte* at_;
+  const storage::transaction& txn_;
+  const storage::main_tables& tables_;
+  const std::uint32_t queue_;
+  std::optional<shared_spans> shares_;
 };
-class column_reader {
+
+/// What becomes of a block.
+enum class block_change {
+  settled,  ///< bits: it may have had its time
+  marked,   ///< bits
+  altered,  ///< entries
+};
+
+/// Changes blocks of a queue, whether they are shared or its own.
+class block_changes {
  public:
-  explicit column_reader(const std::byte* at) noexcept : at_{at} {}
-  template <class T>
-  void get(T& value) noexcept {
-    std::memcpy(&value, at_, sizeof value);
-    at_ += sizeof value;
+  block_changes(storage::write_transaction& txn, const storage::main_tables& tables, std::uint32_t queue,
+                block_change what) noexcept
+      : txn_{txn}, tables_{tables}, queue_{queue}, what_{what}, blocks_{txn, tables, queue} {}
+
+  /// Reads each block that holds one of the sorted positions, lets `change` alter it, and writes it back.
+  /// Positions of blocks that are gone are passed over.
+  [[nodiscard]] result<void> run(std::span<const std::uint64_t> positions,
+                                 const std::function<void(block&, std::size_t)>& change) {
+    for (std::size_t i = 0; i < positions.size();) {
+      const std::uint64_t number = positions[i] / block_entries;
+      auto b = blocks_.read(number);
+      if (!b) return b.error();
+      for (; i < positions.size() && positions[i] / block_entries == number; ++i) {
+        if (b->whole) change(*b->whole, positions[i] % block_entries);
+      }
+      if (!b->whole) continue;
+      if (auto written = write(*b); !written) return written;
+    }
+    if (!shares_changed_) return {};
+    auto shares = blocks_.shares();
+    if (!shares) return shares.error();
+    return write_shares(txn_, tables_, queue_, **shares);
   }
+  /// The index of each shared block that the queue has no more use for.
+  [[nodiscard]] std::vector<std::uint32_t>& done_with() noexcept { return done_with_; }
 
  private:
-  const std::byte* at_;
+  [[nodiscard]] result<void> write(const all_blocks::found_block& b) {
+    const block& whole = *b.whole;
+    const bool gone = what_ == block_change::settled && whole.entries.size() == block_entries &&
+                      whole.settled.count() == block_entries;
+    if (gone && (b.shared == nullptr || b.shared->from == whole.number)) {
+      if (b.own) {
+        if (auto erased = erase_block(txn_, tables_, queue_, whole.number); !erased) return erased;
+      }
+      return b.shared == nullptr ? result<void>{} : move_on(b.shared);
+    }
+    const bool bits_alone = b.shared != nullptr && b.own.value_or(0) == 0 && what_ != block_change::altered;
+    return write_own_block(
+        txn_, tables_, queue_,
+        gone || bits_alone ? block{whole.number, whole.settled, whole.delivered, {}} : whole);
+  }
+  /// Has a stretch begin with the next block of which anything is left.
+  [[nodiscard]] result<void> move_on(shared_span* span) {
+    shares_changed_ = true;
+    for (;;) {
+      done_with_.push_back(span->index);
+      if (++span->from == span->until) {
+        (*blocks_.shares())->erase(span);
+        return {};
+      }
+      auto next = read_own_block(txn_, tables_, queue_, span->from);
+      if (!next) return next.error();
+      if (!*next || (*next)->settled.count() < block_entries) return {};
+      if (auto erased = erase_block(txn_, tables_, queue_, span->from); !erased) return erased;
+    }
+  }
+
+  storage::write_transaction& txn_;
+  const storage::main_tables& tables_;
+  const std::uint32_t queue_;
+  const block_change what_;
+  all_blocks blocks_;
+  bool shares_changed_ = false;
+  std::vector<std::uint32_t> done_with_;
 };
-
-std::uint64_t checksum_of(const block_key& key, storage::bytes value) noexcept {
-  const auto rest = value.subspan(sizeof(std::uint64_t));
-  return storage::records_hash(rest) ^ storage::records_hash(key.view());
-}
-
-error damaged(std::uint32_t queue, const char* what) {
-  return {errc::damaged, fmt::format("read queue {}: {}", queue, what)};
-}
-
-result<block> decode(std::uint32_t queue, const block_key& key, storage::bytes value) {
-  block_header header{};
-  if (value.size() < sizeof header) return damaged(queue, "a block has an impossible size");
-  std::memcpy(&header, value.data(), sizeof header);
-  const block_layout layout = layout_of(header);
-  const auto count = layout.count_in(value.size());
-  if (!count) return damaged(queue, "a block has an impossible size");
-  if (header.checksum != checksum_of(key, value)) return damaged(queue, "a block has a wrong checksum");
-  block b{storage::big_endian(key.number_big_endian),
-          header.settled & entry_bits,
-          header.delivered & entry_bits,
-          {}};
-  b.entries.resize(*count);
-  column_reader from{value.data() + sizeof header};
-  if (layout.scattered) {
-    for (reference& e : b.entries) from.get(e.offset);
-    for (reference& e : b.entries) from.get(e.log);
-    for (reference& e : b.entries) from.get(e.partition);
-  } else {
-    block_place place{};
-    from.get(place);
-    for (reference& e : b.entries) {
-      std::uint32_t distance = 0;
-      from.get(distance);
-      e.offset = place.offset + distance;
-      e.log = place.log;
-      e.partition = static_cast<std::uint16_t>(place.partition);
-    }
-  }
-  for (reference& e : b.entries) from.get(e.bytes);
-  if (layout.expires) {
-    for (reference& e : b.entries) from.get(e.expires);
-  }
-  if (layout.not_before) {
-    for (reference& e : b.entries) from.get(e.not_before);
-  }
-  if (layout.deliveries) {
-    for (reference& e : b.entries) from.get(e.deliveries);
-  }
-  return b;
-}
-
-result<void> write_block(storage::write_transaction& txn, const storage::main_tables& tables,
-                         std::uint32_t queue, const block& b) {
-  std::array<std::byte, storage::row_bytes_max> buffer;
-  const auto [layout, place] = layout_for(b.entries);
-  block_header header{0, b.settled.to_ullong(), b.delivered.to_ullong()};
-  header.settled |= (layout.scattered ? first_bit : 0) | (layout.expires ? second_bit : 0);
-  header.delivered |= (layout.deliveries ? first_bit : 0) | (layout.not_before ? second_bit : 0);
-  column_writer to{buffer.data()};
-  to.put(header);
-  if (layout.scattered) {
-    for (const reference& e : b.entries) to.put(e.offset);
-    for (const reference& e : b.entries) to.put(e.log);
-    for (const reference& e : b.entries) to.put(e.partition);
-  } else {
-    to.put(place);
-    for (const reference& e : b.entries) to.put(static_cast<std::uint32_t>(e.offset - place.offset));
-  }
-  for (const reference& e : b.entries) to.put(e.bytes);
-  if (layout.expires) {
-    for (const reference& e : b.entries) to.put(e.expires);
-  }
-  if (layout.not_before) {
-    for (const reference& e : b.entries) to.put(e.not_before);
-  }
-  if (layout.deliveries) {
-    for (const reference& e : b.entries) to.put(e.deliveries);
-  }
-  const std::size_t size = layout.head_size() + b.entries.size() * layout.entry_size();
-  const block_key key{queue, b.number};
-  header.checksum = checksum_of(key, {buffer.data(), size});
-  std::memcpy(buffer.data(), &header.checksum, sizeof header.checksum);
-  return txn.put(tables.queues, key.view(), {buffer.data(), size});
-}
-
-/// Reads each block that holds one of the sorted positions, lets `change` alter it, and writes it back.
-/// Positions of blocks that are gone are passed over.
-result<void> change_blocks(storage::write_transaction& txn, const storage::main_tables& tables,
-                           std::uint32_t queue, std::span<const std::uint64_t> positions,
-                           const std::function<void(block&, std::size_t)>& change, bool erase_settled) {
-  for (std::size_t i = 0; i < positions.size();) {
-    const std::uint64_t number = positions[i] / block_entries;
-    auto b = read_block(txn, tables, queue, number);
-    if (!b) return b.error();
-    for (; i < positions.size() && positions[i] / block_entries == number; ++i) {
-      if (*b) change(**b, positions[i] % block_entries);
-    }
-    if (!*b) continue;
-    if (erase_settled && (*b)->entries.size() == block_entries && (*b)->settled.count() == block_entries) {
-      if (auto erased = txn.erase(tables.queues, block_key{queue, number}.view()); !erased)
-        return erased.error();
-    } else if (auto written = write_block(txn, tables, queue, **b); !written) {
-      return written;
-    }
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -247,13 +175,33 @@ result<std::optional<queue_row>> read_row(const storage::transaction& txn, const
   if (!*value) return std::optional<queue_row>{};
   stored_row stored{};
   const std::size_t size = (*value)->size();
-  if (size < sizeof stored || (size - sizeof stored) % sizeof(lane_row) != 0 ||
+  const bool at_index = size == sizeof stored + sizeof(stored_membership);
+  if (size < sizeof stored || (!at_index && (size - sizeof stored) % sizeof(lane_row) != 0) ||
       (size - sizeof stored) / sizeof(lane_row) >= lanes_max) {
-    return damaged(queue, "its state has an impossible size");
+    return damaged_queue_error(queue, "its state has an impossible size");
   }
   std::memcpy(&stored, (*value)->data(), sizeof stored);
-  if (stored.checksum != checksum_of(key, **value)) return damaged(queue, "its state has a wrong checksum");
+  if (stored.checksum != checksum_of(key, **value))
+    return damaged_queue_error(queue, "its state has a wrong checksum");
   queue_row row{stored.tail, stored.settled, stored.exposed, stored.bytes};
+  if (at_index) {
+    stored_membership with{};
+    std::memcpy(&with, (*value)->data() + sizeof stored, sizeof with);
+    auto shares = read_shares(txn, tables, queue);
+    if (!shares) return shares.error();
+    const shared_span* const open = shares->open();
+    if (open == nullptr) return damaged_queue_error(queue, "it has lost its shared index");
+    auto index = read_row(txn, tables, open->index);
+    if (!index && index.error() != errc::damaged) return index.error();
+    if (!index) return damaged_queue_error(queue, index.error().message());
+    if (!*index) return damaged_queue_error(queue, "its shared index has no state");
+    row.index = open->index;
+    row.tail += (*index)->tail - with.index_tail;
+    row.bytes += (*index)->bytes - with.index_bytes;
+    row.exposes = with.exposes != 0;
+    if (row.exposes) row.exposed = row.tail;
+    return std::optional{std::move(row)};
+  }
   row.further.resize((size - sizeof stored) / sizeof(lane_row));
   if (!row.further.empty())
     std::memcpy(row.further.data(), (*value)->data() + sizeof stored, size - sizeof stored);
@@ -265,10 +213,20 @@ result<void> write_row(storage::write_transaction& txn, const storage::main_tabl
   const block_key key{queue, state_number};
   std::array<std::byte, sizeof(stored_row) + (lanes_max - 1) * sizeof(lane_row)> buffer;
   stored_row stored{0, row.tail, row.settled, row.exposed, row.bytes};
-  const std::size_t further = std::min(row.further.size(), lanes_max - 1) * sizeof(lane_row);
   std::memcpy(buffer.data(), &stored, sizeof stored);
-  if (further > 0) std::memcpy(buffer.data() + sizeof stored, row.further.data(), further);
-  const storage::bytes value{buffer.data(), sizeof stored + further};
+  std::size_t more = 0;
+  if (row.index != 0) {
+    auto index = read_row(txn, tables, row.index);
+    if (!index) return index.error();
+    if (!*index) return damaged_queue_error(queue, "its shared index has no state");
+    const stored_membership with{(*index)->tail, (*index)->bytes, row.exposes ? 1U : 0U};
+    more = sizeof with;
+    std::memcpy(buffer.data() + sizeof stored, &with, more);
+  } else if (!row.further.empty()) {
+    more = std::min(row.further.size(), lanes_max - 1) * sizeof(lane_row);
+    std::memcpy(buffer.data() + sizeof stored, row.further.data(), more);
+  }
+  const storage::bytes value{buffer.data(), sizeof stored + more};
   stored.checksum = checksum_of(key, value);
   std::memcpy(buffer.data(), &stored.checksum, sizeof stored.checksum);
   return txn.put(tables.queues, key.view(), value);
@@ -276,30 +234,28 @@ result<void> write_row(storage::write_transaction& txn, const storage::main_tabl
 
 result<std::optional<block>> read_block(const storage::transaction& txn, const storage::main_tables& tables,
                                         std::uint32_t queue, std::uint64_t number) {
-  const block_key key{queue, number};
-  auto value = txn.get(tables.queues, key.view());
-  if (!value) return value.error();
-  if (!*value) return std::optional<block>{};
-  auto b = decode(queue, key, **value);
-  if (!b) return b.error();
-  return std::optional<block>{std::move(*b)};
+  auto found = all_blocks{txn, tables, queue}.read(number);
+  if (!found) return found.error();
+  return std::move(found->whole);
 }
 
 result<std::optional<std::uint64_t>> first_block(const storage::transaction& txn,
                                                  const storage::main_tables& tables, std::uint32_t queue,
                                                  std::uint64_t from) {
-  auto c = storage::cursor::open(txn, tables.queues);
-  if (!c) return c.error();
-  auto at = c->move(MDB_SET_RANGE, block_key{queue, from}.view());
-  if (!at) return at.error();
-  if (!*at) return std::optional<std::uint64_t>{};
-  block_key found;
-  if ((*at)->key.size() != sizeof found) return damaged(queue, "a key has an impossible size");
-  std::memcpy(&found, (*at)->key.data(), sizeof found);
-  if (storage::big_endian(found.queue_big_endian) != queue) return std::optional<std::uint64_t>{};
-  const std::uint64_t number = storage::big_endian(found.number_big_endian);
-  if (number == state_number) return std::optional<std::uint64_t>{};
-  return std::optional<std::uint64_t>{number};
+  auto first = first_own_block(txn, tables, queue, from);
+  if (!first) return first;
+  auto shares = read_shares(txn, tables, queue);
+  if (!shares) return shares.error();
+  for (const shared_span& span : *shares) {
+    const std::uint64_t begin = std::max(from, span.from);
+    if (begin >= span.until || begin >= first->value_or(span.until)) continue;
+    auto shared = first_own_block(txn, tables, span.index, begin + span.shift);
+    if (!shared) return shared;
+    if (!*shared) continue;
+    const std::uint64_t number = **shared - span.shift;
+    if (number < span.until) first = std::min(first->value_or(number), number);
+  }
+  return first;
 }
 
 namespace {
@@ -309,10 +265,10 @@ result<block> block_up_to(const storage::transaction& txn, const storage::main_t
                           std::uint32_t queue, std::size_t lane, std::uint64_t at) {
   const std::uint64_t number = (lane_begin(lane) + at) / block_entries;
   if (at % block_entries == 0) return block{number, {}, {}, {}};
-  auto stored = read_block(txn, tables, queue, number);
+  auto stored = read_own_block(txn, tables, queue, number);
   if (!stored) return stored.error();
   if (!*stored || (*stored)->entries.size() != at % block_entries)
-    return damaged(queue, "its last block is not where it ends");
+    return damaged_queue_error(queue, "its last block is not where it ends");
   return std::move(**stored);
 }
 
@@ -327,7 +283,7 @@ result<void> fill(storage::write_transaction& txn, const storage::main_tables& t
     const std::size_t place = at % block_entries;
     const std::size_t n = std::min<std::size_t>(entries.size(), block_entries - place);
     b.entries.insert(b.entries.end(), entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(n));
-    if (auto written = write_block(txn, tables, queue, b); !written) return written;
+    if (auto written = write_own_block(txn, tables, queue, b); !written) return written;
     for (const reference& e : entries.first(n)) row.bytes += e.bytes;
     entries = entries.subspan(n);
     at += n;
@@ -353,57 +309,56 @@ result<void> complete_block(storage::write_transaction& txn, const storage::main
   if (last->settled.count() == block_entries) return erase_block(txn, tables, queue, last->number);
   // Like the last one, so that they take as little room as can be.
   last->entries.resize(block_entries, last->entries.back());
-  return write_block(txn, tables, queue, *last);
+  return write_own_block(txn, tables, queue, *last);
 }
 
-result<std::uint64_t> settle(storage::write_transaction& txn, const storage::main_tables& tables,
-                             std::uint32_t queue, std::span<const std::uint64_t> positions) {
-  std::uint64_t bytes = 0;
-  auto changed = change_blocks(
-      txn, tables, queue, positions,
-      [&bytes](block& b, std::size_t place) {
-        if (!b.settled.test(place)) bytes += b.entries.at(place).bytes;
-        b.settled.set(place);
-      },
-      true);
+result<settled_amount> settle(storage::write_transaction& txn, const storage::main_tables& tables,
+                              std::uint32_t queue, std::span<const std::uint64_t> positions) {
+  settled_amount settled;
+  block_changes changes{txn, tables, queue, block_change::settled};
+  auto changed = changes.run(positions, [&settled](block& b, std::size_t place) {
+    if (!b.settled.test(place)) settled.bytes += b.entries.at(place).bytes;
+    b.settled.set(place);
+  });
   if (!changed) return changed.error();
-  return bytes;
+  settled.done_with = std::move(changes.done_with());
+  return settled;
 }
 
 result<void> mark_delivered(storage::write_transaction& txn, const storage::main_tables& tables,
                             std::uint32_t queue, std::span<const std::uint64_t> positions) {
-  return change_blocks(
-      txn, tables, queue, positions, [](block& b, std::size_t place) { b.delivered.set(place); }, false);
+  return block_changes{txn, tables, queue, block_change::marked}.run(
+      positions, [](block& b, std::size_t place) { b.delivered.set(place); });
 }
 
 result<void> count_deliveries(storage::write_transaction& txn, const storage::main_tables& tables,
                               std::uint32_t queue, std::span<const std::uint64_t> positions) {
-  return change_blocks(
-      txn, tables, queue, positions,
-      [](block& b, std::size_t place) {
+  return block_changes{txn, tables, queue, block_change::altered}.run(
+      positions, [](block& b, std::size_t place) {
         auto& count = b.entries.at(place).deliveries;
         if (count < std::numeric_limits<std::uint16_t>::max()) ++count;
-      },
-      false);
+      });
 }
 
 result<void> postpone(storage::write_transaction& txn, const storage::main_tables& tables,
                       std::uint32_t queue, std::uint64_t position, std::uint32_t not_before) {
-  return change_blocks(
-      txn, tables, queue, std::span{&position, 1},
-      [not_before](block& b, std::size_t place) { b.entries.at(place).not_before = not_before; }, false);
+  return block_changes{txn, tables, queue, block_change::altered}.run(
+      std::span{&position, 1},
+      [not_before](block& b, std::size_t place) { b.entries.at(place).not_before = not_before; });
 }
 
 result<std::uint64_t> count_entries(const storage::transaction& txn, const storage::main_tables& tables,
                                     std::uint32_t queue, std::uint64_t number) {
-  auto value = txn.get(tables.queues, block_key{queue, number}.view());
-  if (!value) return value.error();
-  block_header header{};
-  if (!*value || (*value)->size() < sizeof header) return std::uint64_t{0};
-  std::memcpy(&header, (*value)->data(), sizeof header);
-  const block_layout layout = layout_of(header);
-  const std::size_t size = std::max((*value)->size(), layout.head_size()) - layout.head_size();
-  return std::min<std::uint64_t>(size / layout.entry_size(), block_entries);
+  auto own = count_own_entries(txn, tables, queue, number);
+  if (!own) return own.error();
+  if (*own == block_entries) return block_entries;
+  auto shares = read_shares(txn, tables, queue);
+  if (!shares && shares.error() != errc::damaged) return shares.error();
+  const shared_span* const span = shares ? std::as_const(*shares).find(number) : nullptr;
+  if (span == nullptr) return own->value_or(0);
+  auto shared = count_own_entries(txn, tables, span->index, number + span->shift);
+  if (!shared) return shared.error();
+  return std::max(own->value_or(0), shared->value_or(0));
 }
 
 result<void> erase_block(storage::write_transaction& txn, const storage::main_tables& tables,

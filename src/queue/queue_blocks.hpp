@@ -1,7 +1,8 @@
 #pragma once
 
 /// @file
-/// The stored form of a queue: references to messages, packed into blocks, and one row of state.
+/// The stored form of a queue: references to messages, packed into blocks, which it may share with others
+/// (see shared_index.hpp), and one row of state.
 
 #include <algorithm>
 #include <bitset>
@@ -81,6 +82,11 @@ struct queue_row {
   /// Where handing out ends for now, by lane, as something is being filled in before the rest; empty: at the
   /// tails. Not stored with the row.
   std::vector<std::uint64_t> bars = {};
+  /// The shared index whose new entries are the queue's; 0: none. Such a queue has one lane, and its row need
+  /// not be written for what comes to it that way.
+  std::uint32_t index = 0;
+  /// Whether everything that comes that way counts as delivered at once, as there is a consumer.
+  bool exposes = false;
 
   [[nodiscard]] std::size_t lanes() const noexcept { return 1 + further.size(); }
   [[nodiscard]] lane_row lane(std::size_t n) const {
@@ -133,7 +139,8 @@ inline constexpr std::size_t lanes_max = 101;
                                                                const storage::main_tables& tables,
                                                                std::uint32_t queue, std::uint64_t from);
 
-/// Appends references to a lane, moves its tail and adds their bytes; writes blocks, not the row.
+/// Appends references to a lane, moves its tail and adds their bytes; writes blocks, not the row. For a queue
+/// that is not at a shared index, and for these indexes themselves.
 [[nodiscard]] result<void> append(storage::write_transaction& txn, const storage::main_tables& tables,
                                   std::uint32_t queue, queue_row& row, std::span<const reference> entries,
                                   std::size_t lane = 0);
@@ -150,11 +157,15 @@ inline constexpr std::size_t lanes_max = 101;
 [[nodiscard]] constexpr std::uint64_t block_begin_from(std::uint64_t position) noexcept {
   return (position + block_entries - 1) / block_entries * block_entries;
 }
-/// Marks positions, which are sorted, as settled; erases full blocks of which nothing is left. Returns the
-/// bytes of what was not settled before.
-[[nodiscard]] result<std::uint64_t> settle(storage::write_transaction& txn,
-                                           const storage::main_tables& tables, std::uint32_t queue,
-                                           std::span<const std::uint64_t> positions);
+struct settled_amount {
+  std::uint64_t bytes = 0;  ///< of what was not settled before
+  /// The shared index of each block that the queue has no more use for.
+  std::vector<std::uint32_t> done_with;
+};
+/// Marks positions, which are sorted, as settled; erases full blocks of which nothing is left.
+[[nodiscard]] result<settled_amount> settle(storage::write_transaction& txn,
+                                            const storage::main_tables& tables, std::uint32_t queue,
+                                            std::span<const std::uint64_t> positions);
 /// Marks positions, which are sorted, as delivered.
 [[nodiscard]] result<void> mark_delivered(storage::write_transaction& txn, const storage::main_tables& tables,
                                           std::uint32_t queue, std::span<const std::uint64_t> positions);
@@ -169,7 +180,7 @@ inline constexpr std::size_t lanes_max = 101;
 [[nodiscard]] result<std::uint64_t> count_entries(const storage::transaction& txn,
                                                   const storage::main_tables& tables, std::uint32_t queue,
                                                   std::uint64_t number);
-/// Erases a block, whatever it holds.
+/// Erases the row that the queue itself has of a block, whatever it holds.
 [[nodiscard]] result<void> erase_block(storage::write_transaction& txn, const storage::main_tables& tables,
                                        std::uint32_t queue, std::uint64_t number);
 /// Erases up to `most` rows of the queue, its state last. Returns whether all are gone.

@@ -3,20 +3,28 @@
 #include <algorithm>
 #include <utility>
 
+#include "queue/block_codec.hpp"
+#include "queue/shared_index.hpp"
+
 namespace levada::queue {
 namespace {
 
-/// Calls `each(number, block)` for all blocks, with nothing for one that is damaged.
+/// Calls `each(number, block)` for all blocks, with nothing for one that is damaged. What a queue shares is
+/// passed over where it has lost the note of it.
 template <class Each>
 result<void> for_each_block(const storage::transaction& txn, const storage::main_tables& tables,
                             std::uint32_t queue, Each each) {
+  auto shares = read_shares(txn, tables, queue);
+  if (!shares && shares.error() != errc::damaged) return shares.error();
   for (std::uint64_t from = 0;;) {
-    auto number = first_block(txn, tables, queue, from);
+    auto number = shares ? first_block(txn, tables, queue, from) : first_own_block(txn, tables, queue, from);
     if (!number) return number.error();
     if (!*number) return {};
-    auto found = read_block(txn, tables, queue, **number);
+    auto found =
+        shares ? read_block(txn, tables, queue, **number) : read_own_block(txn, tables, queue, **number);
     if (!found && found.error() != errc::damaged) return found.error();
-    each(**number, found && *found ? std::move(*found) : std::optional<block>{});
+    const bool lost = !found || !*found || (*found)->entries.empty();
+    each(**number, lost ? std::optional<block>{} : std::move(*found));
     from = **number + 1;
   }
 }
@@ -105,6 +113,8 @@ result<std::optional<damaged_queue>> examine_queue(const storage::transaction& t
     q.row = found_row;
     q.row.expose_all();
   }
+  q.row.index = 0;
+  q.row.exposes = false;
   q.row.settled = q.row.entered() - (unsettled - q.positions.size());
   q.row.bytes = bytes;
   return std::optional{std::move(q)};
@@ -112,6 +122,11 @@ result<std::optional<damaged_queue>> examine_queue(const storage::transaction& t
 
 result<void> repair_queue(storage::write_transaction& txn, const storage::main_tables& tables,
                           const damaged_queue& queue) {
+  // What several have is left as it is.
+  auto owned = own_all(txn, tables, queue.id, [&queue](std::uint64_t number) {
+    return std::find(queue.blocks.begin(), queue.blocks.end(), number) != queue.blocks.end();
+  });
+  if (!owned) return owned;
   for (const std::uint64_t number : queue.blocks) {
     if (auto erased = erase_block(txn, tables, queue.id, number); !erased) return erased;
   }

@@ -286,6 +286,7 @@ bool queue_state::take_exposed_back(queue_row& row) const {
     changed |= std::exchange(lane.exposed, exposed_at_open_[n]) != lane.exposed;
     row.set_lane(n, lane);
   }
+  if (changed) row.exposes = false;
   return changed;
 }
 

@@ -302,7 +302,7 @@ TEST_F(QueueBlocks, CountDeliveriesOfSingleEntriesAndStopAtTheLargest) {
   write([&](auto& txn) {
     ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{1, block_entries - 1, block_entries}));
     ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{block_entries - 1}));
-    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{0, 1})), nth(0).bytes + nth(1).bytes);
+    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{0, 1})).bytes, nth(0).bytes + nth(1).bytes);
   });
   std::vector<std::pair<std::uint64_t, unsigned>> counted;
   std::uint64_t all = 0;
@@ -347,7 +347,7 @@ TEST_F(QueueBlocks, StoreABlockInTheseBytes) {
     ok(append(txn, tables(), id, row, two));
     EXPECT_EQ(row.tail, first + 2);
     EXPECT_EQ(row.bytes, 0x21222324U + 6);
-    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{first + 1})), 6U);
+    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{first + 1})).bytes, 6U);
     ok(mark_delivered(txn, tables(), id, std::vector<std::uint64_t>{first}));
   });
   const std::string key = from_hex("00000000000000070000000000000203");

@@ -84,7 +84,7 @@ class queue_fixture : public ::testing::Test {
   /// Leaves the row as it is; returns the bytes.
   std::uint64_t settle_all(const std::vector<std::uint64_t>& which, std::uint32_t queue = id) {
     std::uint64_t bytes = 0;
-    write([&](auto& txn) { bytes = ok(settle(txn, tables(), queue, which)); });
+    write([&](auto& txn) { bytes = ok(settle(txn, tables(), queue, which)).bytes; });
     return bytes;
   }
   void mark_all(const std::vector<std::uint64_t>& which) {
