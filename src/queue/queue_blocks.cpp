@@ -44,7 +44,8 @@ class all_blocks {
   struct found_block {
     std::optional<block> whole;
     std::optional<std::size_t> own;  ///< entries in the queue's own row; nothing: there is none
-    shared_span* shared = nullptr;   ///< where it lies, if it is shared
+    /// Where it lies, if some of it is read from there.
+    const shared_span* shared = nullptr;
   };
   [[nodiscard]] result<found_block> read(std::uint64_t number) {
     found_block found;
@@ -55,7 +56,7 @@ class all_blocks {
     if (found.own == block_entries) return found;
     auto all = shares();
     if (!all) return all.error();
-    found.shared = (*all)->find(number);
+    found.shared = std::as_const(**all).find(number);
     if (found.shared == nullptr) {
       if (found.own == 0U) return damaged_queue_error(queue_, "a block has lost what it shares");
       return found;
@@ -127,18 +128,26 @@ class block_changes {
  private:
   [[nodiscard]] result<void> write(const all_blocks::found_block& b) {
     const block& whole = *b.whole;
-    const bool gone = what_ == block_change::settled && whole.entries.size() == block_entries &&
-                      whole.settled.count() == block_entries;
-    if (gone && (b.shared == nullptr || b.shared->from == whole.number)) {
-      if (b.own) {
-        if (auto erased = erase_block(txn_, tables_, queue_, whole.number); !erased) return erased;
-      }
-      return b.shared == nullptr ? result<void>{} : move_on(b.shared);
+    if (what_ == block_change::settled && whole.entries.size() == block_entries &&
+        whole.settled.count() == block_entries) {
+      return write_gone(b);
     }
     const bool bits_alone = b.shared != nullptr && b.own.value_or(0) == 0 && what_ != block_change::altered;
-    return write_own_block(
-        txn_, tables_, queue_,
-        gone || bits_alone ? block{whole.number, whole.settled, whole.delivered, {}} : whole);
+    if (!bits_alone) return write_own_block(txn_, tables_, queue_, whole);
+    return write_own_block(txn_, tables_, queue_, {whole.number, whole.settled, whole.delivered, {}});
+  }
+  /// Nothing of it is left. Where it is shared, that has to be told as long as something before it is left.
+  [[nodiscard]] result<void> write_gone(const all_blocks::found_block& b) {
+    const block& whole = *b.whole;
+    auto shares = blocks_.shares();
+    if (!shares) return shares.error();
+    shared_span* const shared = (*shares)->find(whole.number);
+    if (shared != nullptr && shared->from < whole.number)
+      return write_own_block(txn_, tables_, queue_, {whole.number, whole.settled, whole.delivered, {}});
+    if (b.own) {
+      if (auto erased = erase_block(txn_, tables_, queue_, whole.number); !erased) return erased;
+    }
+    return shared == nullptr ? result<void>{} : move_on(shared);
   }
   /// Has a stretch begin with the next block of which anything is left.
   [[nodiscard]] result<void> move_on(shared_span* span) {
