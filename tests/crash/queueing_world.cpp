@@ -59,6 +59,11 @@ std::vector<queue_layout> make_layouts() {
   ranks.max_length = 12;
   ranks.delivery_limit = 2;
   all.push_back({"ranks", ranks});
+  // They get much in common, which is stored once.
+  all.push_back({"twin-1", {}});
+  all.push_back({"twin-2", {}});
+  all.push_back({"twin-3", with_grave()});
+  all.push_back({"twin-4", {}});
   all.push_back({passing_name, {}});
   return all;
 }
@@ -73,6 +78,13 @@ constexpr binding bindings[] = {
     {fan_exchange, "plain", ""},
     {fan_exchange, "dropping", ""},
     {fan_exchange, "refusing", ""},
+    {fan_exchange, "twin-1", ""},
+    {fan_exchange, "twin-2", ""},
+    {fan_exchange, "twin-3", ""},
+    {fan_exchange, "twin-4", ""},
+    {exact_exchange, "twin-1", "twins"},
+    {exact_exchange, "twin-2", "twins"},
+    {exact_exchange, "twin-3", "twins"},
     {way_exchange, "plain", "#"},
     {way_exchange, "bounded", "job.*"},
     {way_exchange, "refusing-dead", "*.#"},
@@ -132,7 +144,9 @@ void declare_world(bus& b, teller& out) {
 
 const std::vector<way>& ways() {
   static const std::vector<way> all = {
-      {fan_exchange, "any", "plain,dropping,refusing", "refusing"},
+      {fan_exchange, "any", "plain,dropping,refusing,twin-1,twin-2,twin-3,twin-4", "refusing"},
+      {exact_exchange, "twins", "twin-1,twin-2,twin-3"},
+      {"", "twin-4", "twin-4"},
       {way_exchange, "job.1", "plain,bounded,refusing-dead", "refusing-dead"},
       {way_exchange, "job.2", "plain,bounded,refusing-dead", "refusing-dead"},
       {way_exchange, "note.a.b", "plain,expiring,refusing-dead", "refusing-dead"},
