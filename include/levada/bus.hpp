@@ -248,7 +248,7 @@ class LEVADA_EXPORT bus {
   /// Enters once more what has been routed to a queue by bindings that it has, directly, and by its name: as
   /// `bind` does from the past, in the order of commits. What is still in the queue comes a second time,
   /// unless it is purged before. Fails with `unknown_queue`, `resource_locked`, and with `invalid_argument`
-  /// for an offset.
+  /// for an offset, and where the queue is bound to a consistent-hash exchange.
   result<void> replay_into(std::string_view queue, const start_position& from);
   /// Removes one binding. One that does not exist is no error (as in AMQP 0-9-1 under RabbitMQ).
   result<void> unbind(std::string_view exchange, std::string_view queue, std::string_view key,

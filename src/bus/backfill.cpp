@@ -13,6 +13,7 @@
 #include "bus/core.hpp"
 #include "bus/dispatch.hpp"
 #include "bus/simple_intent.hpp"
+#include "bus/with_operation.hpp"
 
 namespace levada {
 namespace {
@@ -282,9 +283,10 @@ class backfiller::slice final : public intent {
     queue_->backfill_looked_after = false;
     if (!outcome) {
       if (outcome.error() == errc::closed || outcome.error() == errc::operation_aborted) return;
-      tell(outcome.error());
+      queue_->backfill_failures.failed(owner_->logger(), with_operation(what_it_does(), outcome.error()));
       return owner_->backfills().look_at(queue_, owner_->bus_time() + pause_after_refusal);
     }
+    queue_->backfill_failures.succeeded(owner_->logger(), "what is past for queue", queue_->state.name());
     if (needs_trimming(*queue_)) owner_->attends().look_soon(queue_);
     if (ends_ || !waits_ || queue_->backfill_look_wanted) owner_->backfills().look_soon(*queue_);
   }
@@ -384,7 +386,8 @@ class backfiller::slice final : public intent {
         if (done.error() != errc::unknown_topic) return done.error();
         for (auto& p : pass.parts) p.next = p.until;
       }
-      if (!done) tell(done.error());
+      if (!done && owner_->logger() != nullptr)
+        owner_->logger()->warn("levada: {}: {}", what_it_does(), done.error().message());
       // What is left then has been given up, and never comes.
       if (done && builder.records() == 0) {
         for (auto& p : pass.parts) p.next = p.until;
@@ -470,11 +473,8 @@ class backfiller::slice final : public intent {
     return !there->empty() && there->front() == *found;
   }
 
-  void tell(const error& why) const {
-    if (owner_->logger() != nullptr) {
-      owner_->logger()->warn("levada: enter what is past into queue '{}': {}", queue_->state.name(),
-                             why.message());
-    }
+  [[nodiscard]] std::string what_it_does() const {
+    return fmt::format("enter what is past into queue '{}'", queue_->state.name());
   }
 
   const std::shared_ptr<core> owner_;

@@ -32,14 +32,11 @@ result<void> route_now(commit_scope& scope, const queue::scheduled_message& mess
   where.log = message.log;
   where.partition = static_cast<std::uint16_t>(message.partition);
   where.offset = message.offset;
-  log::batch_builder builder{{}};
-  const auto read =
-      read_messages(owner, owner.main(), "route delayed message", {&where, 1}, SIZE_MAX, builder);
+  const auto read = read_messages(owner, owner.main(), "route delayed message", {&where, 1}, SIZE_MAX);
   if (read.read == 0) {
     return is_lost(read.ended.error().code()) ? owner.tickets().routed(scope, place, {}, 0) : read.ended;
   }
-  const record_batch one = builder.finish();
-  const record_view view = *one.begin();
+  const record_view view = *read.messages.begin();
   where.bytes = static_cast<std::uint32_t>(view.value().size());
   routed_message facts{view};
   reached_queues queues;
@@ -80,10 +77,12 @@ class delayed_routing::delivery final : public intent {
   }
   void applied(commit_scope&) noexcept override {}
   void finished(result<void> outcome) noexcept override {
-    if (!outcome) {
+    failure_notice& failures = owner_->delays().failures_;
+    if (outcome) {
+      failures.succeeded(owner_->logger(), "delayed routing of", owner_->store_name());
+    } else {
       next_ = owner_->bus_time() + pause_after_failure;
-      if (owner_->logger() != nullptr && outcome.error() != errc::closed)
-        owner_->logger()->warn("levada: {}", outcome.error().message());
+      if (outcome.error() != errc::closed) failures.failed(owner_->logger(), outcome.error());
     }
     if (next_) owner_->delays().expect(*next_);
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "bus/alarm.hpp"
+#include "bus/failure_notice.hpp"
 
 #include <levada/error.hpp>
 
@@ -30,6 +31,7 @@ class delayed_routing {
 
   core& owner_;
   alarm next_look_;
+  failure_notice failures_;
 };
 
 }  // namespace levada

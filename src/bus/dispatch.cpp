@@ -139,16 +139,14 @@ result<bool> publish_dead(commit_scope& scope, queue_slot& from, const queue::re
     const record_batch one = batch_of(*rows, topic->state.name(), where, scope.now());
     return publish_dead(scope, from, *one.begin(), why);
   }
-  log::batch_builder builder{{}};
   const std::string operation = fmt::format("dead-letter from queue '{}'", from.state.name());
-  const auto outcome = read_messages(owner, owner.main(), operation, {&where, 1}, SIZE_MAX, builder);
+  const auto outcome = read_messages(owner, owner.main(), operation, {&where, 1}, SIZE_MAX);
   if (outcome.read == 0) {
     // It leaves its queue all the same.
     if (is_lost(outcome.ended.error().code())) return false;
     return outcome.ended.error();
   }
-  const record_batch one = builder.finish();
-  return publish_dead(scope, from, *one.begin(), why);
+  return publish_dead(scope, from, *outcome.messages.begin(), why);
 }
 
 flow_step step_of(dead_letter_reason why) noexcept {

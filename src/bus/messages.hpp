@@ -8,13 +8,15 @@
 #include <string>
 
 #include "bus/core.hpp"
-#include "log/batch_builder.hpp"
 #include "queue/queue_blocks.hpp"
+
+#include <levada/record_batch.hpp>
 
 namespace levada {
 
 struct read_messages_outcome {
   std::size_t read = 0;
+  record_batch messages;
   /// Why the one after these could not be read.
   result<void> ended{};
 };
@@ -22,11 +24,10 @@ struct read_messages_outcome {
 [[nodiscard]] constexpr bool is_lost(errc why) noexcept {
   return why == errc::damaged || why == errc::overtaken || why == errc::unknown_topic;
 }
-/// Reads messages, in the order given, until all are read or the next finds the builder full of `bytes_max`
-/// bytes.
+/// Reads messages, in the order given, until all are read or there are `bytes_max` bytes or more of them.
 [[nodiscard]] read_messages_outcome read_messages(const core& owner, const storage::main_environment& main,
                                                   const std::string& operation,
                                                   std::span<const queue::reference> which,
-                                                  std::size_t bytes_max, log::batch_builder& into);
+                                                  std::size_t bytes_max);
 
 }  // namespace levada

@@ -195,11 +195,9 @@ result<void> queue_consumer_state::fetch(const core::access& access,
   std::vector<queue::reference> which;
   which.reserve(taken.size());
   for (const auto& entry : taken) which.push_back(entry.where);
-  log::batch_builder builder{{.records = 0}};
-  const auto outcome =
-      read_messages(*owner_, access.main(), operation("receive"), which, fetch_bytes_max, builder);
+  auto outcome = read_messages(*owner_, access.main(), receiving_, which, fetch_bytes_max);
   for (std::size_t i = outcome.read; i < taken.size(); ++i) queue_->state.put_back(taken[i]);
-  const auto bytes = std::make_shared<const record_batch>(builder.finish());
+  const auto bytes = std::make_shared<const record_batch>(std::move(outcome.messages));
   std::size_t i = 0;
   for (const record_view& view : *bytes) ahead_.push_back({taken[i++], view, bytes});
   // What stands before a damaged message is delivered first.
@@ -226,14 +224,13 @@ queue_consumer_state::finding queue_consumer_state::look(clock::steady_time dead
   finding found;
   std::vector<queue::taken_entry> to_acquire;
   {
-    const auto access = owner_->enter(operation("receive"));
+    const auto access = owner_->enter(receiving_);
     if (!access) return {access.error(), false};
     const std::size_t most = share_of_ready();
     const std::lock_guard guard{mutex_};
     if (auto open = check_open("receive"); !open) return {open.error(), false};
     if (cancelled_) {
-      return {error{errc::closed, fmt::format("{}: the consumer has been cancelled", operation("receive"))},
-              false};
+      return {error{errc::closed, fmt::format("{}: the consumer has been cancelled", receiving_)}, false};
     }
     if (not_acquired_) return {*std::exchange(not_acquired_, std::nullopt), false};
     if (ahead_.empty() && acquiring_ == 0) {
@@ -258,8 +255,7 @@ queue_consumer_state::finding queue_consumer_state::look(clock::steady_time dead
   }
   // Not while the store is held.
   if (!to_acquire.empty()) {
-    owner_->submit(operation("receive"),
-                   std::make_unique<acquisition>(shared_from_this(), std::move(to_acquire)));
+    owner_->submit(receiving_, std::make_unique<acquisition>(shared_from_this(), std::move(to_acquire)));
   }
   if (!found.acquiring && owner_->time().steady() >= deadline) found.answer = std::optional<delivery>{};
   return found;
@@ -276,7 +272,7 @@ std::optional<delivery> queue_consumer_state::hand_out() {
   next.entry.redelivered = true;  // should it come back
   next.entry.counted = false;
   if (owner_->ledger().on()) next.entry.delivered = owner_->bus_time();
-  unsettled_.emplace(tag, next.entry);
+  unsettled_.emplace_hint(unsettled_.end(), tag, next.entry);
   note_deadline(tag);
   owner_->counted().queues.delivered.add();
   return d;

@@ -148,6 +148,7 @@ class queue_consumer_state : public std::enable_shared_from_this<queue_consumer_
   const std::shared_ptr<core> owner_;
   const std::shared_ptr<queue_slot> queue_;
   const queue_consumer_options options_;
+  const std::string receiving_ = operation("receive");
   const std::shared_ptr<prefetch_scope::impl> scope_;  // null: none
   const std::shared_ptr<waiter> waiter_ = std::make_shared<waiter>();
 

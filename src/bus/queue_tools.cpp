@@ -54,11 +54,10 @@ result<record_batch> peek(core& owner, const core::access& access, const queue_s
   constexpr std::size_t bytes_max = std::size_t{16} << 20;
   auto which = queue.state.look_at(access.main(), most, owner.bus_time());
   if (!which) return which.error();
-  log::batch_builder builder{{.records = 0}};
   const std::string operation = fmt::format("peek into queue '{}'", queue.state.name());
-  const auto outcome = read_messages(owner, access.main(), operation, *which, bytes_max, builder);
+  auto outcome = read_messages(owner, access.main(), operation, *which, bytes_max);
   if (outcome.read == 0 && !outcome.ended) return outcome.ended.error();
-  return builder.finish();
+  return std::move(outcome.messages);
 }
 
 }  // namespace levada

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "bus/alarm.hpp"
+#include "bus/failure_notice.hpp"
 #include "bus/policy_set.hpp"
 #include "bus/replaced.hpp"
 #include "bus/wake_list.hpp"
@@ -115,6 +116,7 @@ struct queue_slot : std::enable_shared_from_this<queue_slot> {
   /// Whether somebody is about to go on with them, and whether he is to look once more.
   std::atomic<bool> backfill_looked_after{false};
   std::atomic<bool> backfill_look_wanted{false};
+  failure_notice backfill_failures;
   /// After `backfills` has changed. That nothing is left is told by `tell_end_of_backfills` alone.
   void note_backfills() noexcept {
     std::uint64_t left = 0;

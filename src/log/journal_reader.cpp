@@ -17,12 +17,16 @@ error damaged_row(const log_state& log, const storage::row_view& row, const char
                       row.header.partition, row.header.base_offset, what, row.sequence)};
 }
 
-/// Copies index entries, so that reading the journal happens without the log's lock.
-std::vector<log_index::entry> copy_entries(const log_index& index, std::optional<std::size_t> from) {
+/// Copies the index entries of so many records at most, so that reading the journal happens without the log's
+/// lock.
+std::vector<log_index::entry> copy_entries(const log_index& index, std::optional<std::size_t> from,
+                                           std::uint64_t records) {
   constexpr std::size_t most = 64;
   std::vector<log_index::entry> copied;
   if (!from) return copied;
-  const std::size_t count = std::min(most, index.size() - *from);
+  // Each has a record at least.
+  const std::size_t count = std::min(
+      {most, index.size() - *from, static_cast<std::size_t>(std::min<std::uint64_t>(most, records))});
   copied.reserve(count);
   for (std::size_t i = 0; i < count; ++i) copied.push_back(index[*from + i]);
   return copied;
@@ -131,11 +135,16 @@ result<void> journal_reader::read_partition(const log_state& log, std::uint32_t 
     {
       const std::shared_lock guard{log.mutex()};
       if (log.find_sealed(partition, from)) return {};
-      entries = copy_entries(log.index(partition), log.index(partition).find_offset(from));
+      entries = copy_entries(log.index(partition), log.index(partition).find_offset(from), end - from);
     }
     const std::uint64_t before = from;
     for (const auto& entry : entries) {
-      auto found = seek(entry.sequence);
+      // Who reads on behind what he has read last, does not begin anew.
+      const bool within = at_row_ && row_.sequence >= entry.sequence &&
+                          row_.sequence < entry.sequence + log_index::window && row_.header.log == log.id() &&
+                          row_.header.partition == partition && row_.header.count > 0 &&
+                          row_.header.base_offset <= from;
+      auto found = within ? result<bool>{true} : seek(entry.sequence);
       for (std::uint32_t rows = 0; rows < entry.rows && from < end && !out.full();) {
         if (!found) return found.error();
         if (!*found) return {};  // committed after this snapshot was taken

@@ -39,6 +39,8 @@ void row_encoder::add(const record_source& source) {
            (*source.time > r.time_first + std::numeric_limits<std::int32_t>::max() ||
             *source.time < r.time_first + std::numeric_limits<std::int32_t>::min());
   };
+  // Most have one record.
+  if (buffer_.empty()) buffer_.reserve(sizeof(storage::row_header) + size);
   if (!open_ || rows_.back().records_size + size > storage::row_records_max || far(rows_.back())) begin_row();
   row& r = rows_.back();
   if (source.time) r.note_time(*source.time);

@@ -1,7 +1,13 @@
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <support/result_testing.hpp>
@@ -43,9 +49,10 @@ class RepairingDelayed : public ::testing::Test {
     ok(owner.close());
   }
   [[nodiscard]] fs::path store() const { return directory_ / "store"; }
-  [[nodiscard]] bus open() const {
+  [[nodiscard]] bus open(std::shared_ptr<spdlog::logger> logger = nullptr) const {
     auto o = sealing_options();
     o.clock = clock_;
+    o.logger = std::move(logger);
     return ok(bus::open(store(), o));
   }
   [[nodiscard]] std::vector<store_problem> problems() const { return ok(check_store(store())).problems; }
@@ -162,6 +169,24 @@ TEST_F(RepairingDelayed, IsNotNeededToOpenAStoreWithADamagedRowAndToUseTheRest) 
   }
   EXPECT_EQ(repair().delayed, 1U);
   EXPECT_THAT(what_comes(), ElementsAre("now", "1", "2", "3", "4", "5", "last"));
+}
+
+TEST_F(RepairingDelayed, IsAskedForOnceHoweverOftenRoutingFails) {
+  change_values(store(), table::schedule, only(0), flip_a_bit);
+  const auto told = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(100);
+  auto owner = open(std::make_shared<spdlog::logger>("told", told));
+  const auto warnings = [&] {
+    const auto all = told->last_raw();
+    return std::count_if(all.begin(), all.end(),
+                         [](const auto& m) { return m.level == spdlog::level::warn; });
+  };
+  for (int tries = 0; tries < 20; ++tries) {
+    the_clock().wait_for_waiters(1);
+    the_clock().advance(seconds{10});
+  }
+  while (warnings() == 0) std::this_thread::yield();
+  ok(owner.close());
+  EXPECT_EQ(warnings(), 1);
 }
 
 }  // namespace
