@@ -371,7 +371,7 @@ struct queue_options {
   /// of the same in the order in which they came. A message without a priority has 0; one above this has
   /// this. All else happens at the head of the queue, as where it is full: so messages of a high priority may
   /// go while others stay, and one that has expired stays behind one that has not, whatever their priorities.
-  /// 1 to 100; RabbitMQ, which allows 255, advises up to 10. Default: all messages are alike.
+  /// 1 to 255; RabbitMQ advises up to 10. Default: all messages are alike.
   std::optional<std::uint8_t> max_priority = std::nullopt;
   /// Whether one consumer alone gets messages, until it is closed; then the next: of those with the highest
   /// priority the one that has waited longest (`x-single-active-consumer`). Default: no.

@@ -59,8 +59,7 @@ result<storage::queue_traits> traits_of(const std::string& operation, const queu
       return refuse("expires is 1 ms to 10,000 days");
     traits.expires = options.expires->count();
   }
-  if (options.max_priority && (*options.max_priority < 1 || *options.max_priority >= queue::lanes_max))
-    return refuse("max_priority is 1 to 100");
+  if (options.max_priority && *options.max_priority < 1) return refuse("max_priority is 1 to 255");
   traits.max_priority = options.max_priority;
   traits.single_active_consumer = options.single_active_consumer;
   return traits;

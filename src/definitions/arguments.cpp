@@ -182,9 +182,6 @@ taken take_max_priority(queue_options& o, std::string_view where, const json::va
   const auto n = take_integer(where, v, 0, 255);
   if (!n) return n.error();
   if (*n == 0) return remark{importance::without_meaning, "with 0 all messages are alike"};
-  if (*n > 100) {
-    return remark{importance::unknown, fmt::format("it is {}, and priorities go up to 100 here", *n)};
-  }
   o.max_priority = static_cast<std::uint8_t>(*n);
   return std::nullopt;
 }

@@ -232,7 +232,7 @@ result<std::optional<std::uint64_t>> first_own_block(const storage::transaction&
   std::memcpy(&found, (*at)->key.data(), sizeof found);
   if (storage::big_endian(found.queue_big_endian) != queue) return std::optional<std::uint64_t>{};
   const std::uint64_t number = storage::big_endian(found.number_big_endian);
-  if (number >= shares_number) return std::optional<std::uint64_t>{};
+  if (number >= blocks_end) return std::optional<std::uint64_t>{};
   return std::optional<std::uint64_t>{number};
 }
 

@@ -27,9 +27,13 @@ struct block_key {
 };
 static_assert(sizeof(block_key) == 16);
 
-/// The state stands behind all blocks of its queue, and before it what it shares with others.
+/// The state stands behind all blocks of its queue, and before it what it shares with others; before these
+/// the lanes that the state has no room for, which take so many rows at most.
 inline constexpr std::uint64_t state_number = std::numeric_limits<std::uint64_t>::max();
 inline constexpr std::uint64_t shares_number = state_number - 1;
+inline constexpr std::uint64_t last_lanes_number = shares_number - 1;
+inline constexpr std::uint64_t lanes_rows_max = 2;
+inline constexpr std::uint64_t blocks_end = shares_number - lanes_rows_max;
 
 /// Of a value that begins with it.
 [[nodiscard]] std::uint64_t checksum_of(const block_key& key, storage::bytes value) noexcept;

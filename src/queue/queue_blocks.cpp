@@ -24,7 +24,10 @@ struct stored_row {
   std::uint64_t exposed;
   std::uint64_t bytes;
 };
-static_assert(sizeof(stored_row) + (lanes_max - 1) * sizeof(lane_row) <= storage::row_bytes_max);
+/// How many lanes, behind the first, a row tells: the state's, and where that is full, rows of lanes alone.
+constexpr std::size_t lanes_in_row = 100;
+static_assert(sizeof(stored_row) + lanes_in_row * sizeof(lane_row) <= storage::row_bytes_max);
+static_assert(lanes_max - 1 <= lanes_in_row * (1 + lanes_rows_max));
 /// Follows where the queue is at a shared index: what the row above is written beside. What that has got
 /// since, the queue has got, too.
 struct stored_membership {
@@ -174,6 +177,46 @@ class block_changes {
   std::vector<std::uint32_t> done_with_;
 };
 
+/// Adds the lanes that stand in rows of their own, where those before are full.
+result<void> read_more_lanes(const storage::transaction& txn, const storage::main_tables& tables,
+                             std::uint32_t queue, std::vector<lane_row>& lanes) {
+  for (std::uint64_t n = 0; n < lanes_rows_max && lanes.size() == lanes_in_row * (n + 1); ++n) {
+    const block_key key{queue, last_lanes_number - n};
+    auto value = txn.get(tables.queues, key.view());
+    if (!value) return value.error();
+    if (!*value) return {};
+    std::uint64_t checksum = 0;
+    const std::size_t size = (*value)->size();
+    if (size <= sizeof checksum || (size - sizeof checksum) % sizeof(lane_row) != 0 ||
+        (size - sizeof checksum) / sizeof(lane_row) > lanes_in_row) {
+      return damaged_queue_error(queue, "its lanes have an impossible size");
+    }
+    std::memcpy(&checksum, (*value)->data(), sizeof checksum);
+    if (checksum != checksum_of(key, **value))
+      return damaged_queue_error(queue, "its lanes have a wrong checksum");
+    const std::size_t before = lanes.size();
+    lanes.resize(before + (size - sizeof checksum) / sizeof(lane_row));
+    std::memcpy(lanes.data() + before, (*value)->data() + sizeof checksum, size - sizeof checksum);
+  }
+  return {};
+}
+
+result<void> write_more_lanes(storage::write_transaction& txn, const storage::main_tables& tables,
+                              std::uint32_t queue, std::span<const lane_row> lanes) {
+  for (std::uint64_t n = 0; lanes.size() > lanes_in_row * (n + 1) && n < lanes_rows_max; ++n) {
+    const auto some = lanes.subspan(lanes_in_row * (n + 1));
+    const std::size_t bytes = std::min(some.size(), lanes_in_row) * sizeof(lane_row);
+    std::array<std::byte, sizeof(std::uint64_t) + lanes_in_row * sizeof(lane_row)> buffer;
+    std::memcpy(buffer.data() + sizeof(std::uint64_t), some.data(), bytes);
+    const block_key key{queue, last_lanes_number - n};
+    const storage::bytes value{buffer.data(), sizeof(std::uint64_t) + bytes};
+    const std::uint64_t checksum = checksum_of(key, value);
+    std::memcpy(buffer.data(), &checksum, sizeof checksum);
+    if (auto written = txn.put(tables.queues, key.view(), value); !written) return written;
+  }
+  return {};
+}
+
 }  // namespace
 
 result<std::optional<queue_row>> read_row(const storage::transaction& txn, const storage::main_tables& tables,
@@ -186,7 +229,7 @@ result<std::optional<queue_row>> read_row(const storage::transaction& txn, const
   const std::size_t size = (*value)->size();
   const bool at_index = size == sizeof stored + sizeof(stored_membership);
   if (size < sizeof stored || (!at_index && (size - sizeof stored) % sizeof(lane_row) != 0) ||
-      (size - sizeof stored) / sizeof(lane_row) >= lanes_max) {
+      (size - sizeof stored) / sizeof(lane_row) > lanes_in_row) {
     return damaged_queue_error(queue, "its state has an impossible size");
   }
   std::memcpy(&stored, (*value)->data(), sizeof stored);
@@ -214,13 +257,14 @@ result<std::optional<queue_row>> read_row(const storage::transaction& txn, const
   row.further.resize((size - sizeof stored) / sizeof(lane_row));
   if (!row.further.empty())
     std::memcpy(row.further.data(), (*value)->data() + sizeof stored, size - sizeof stored);
+  if (auto more = read_more_lanes(txn, tables, queue, row.further); !more) return more.error();
   return std::optional{std::move(row)};
 }
 
 result<void> write_row(storage::write_transaction& txn, const storage::main_tables& tables,
                        std::uint32_t queue, const queue_row& row) {
   const block_key key{queue, state_number};
-  std::array<std::byte, sizeof(stored_row) + (lanes_max - 1) * sizeof(lane_row)> buffer;
+  std::array<std::byte, sizeof(stored_row) + lanes_in_row * sizeof(lane_row)> buffer;
   stored_row stored{0, row.tail, row.settled, row.exposed, row.bytes};
   std::memcpy(buffer.data(), &stored, sizeof stored);
   std::size_t more = 0;
@@ -232,8 +276,9 @@ result<void> write_row(storage::write_transaction& txn, const storage::main_tabl
     more = sizeof with;
     std::memcpy(buffer.data() + sizeof stored, &with, more);
   } else if (!row.further.empty()) {
-    more = std::min(row.further.size(), lanes_max - 1) * sizeof(lane_row);
+    more = std::min(row.further.size(), lanes_in_row) * sizeof(lane_row);
     std::memcpy(buffer.data() + sizeof stored, row.further.data(), more);
+    if (auto rest = write_more_lanes(txn, tables, queue, row.further); !rest) return rest;
   }
   const storage::bytes value{buffer.data(), sizeof stored + more};
   stored.checksum = checksum_of(key, value);

@@ -122,8 +122,8 @@ struct queue_row {
     for (std::size_t n = 0; n < lanes(); ++n) set_lane(n, {lane(n).tail, std::max(lane(n).exposed, end(n))});
   }
 };
-/// Most lanes of a queue, as its row is in one page.
-inline constexpr std::size_t lanes_max = 101;
+/// Most lanes of a queue: as many as there are priorities.
+inline constexpr std::size_t lanes_max = 256;
 
 [[nodiscard]] result<std::optional<queue_row>> read_row(const storage::transaction& txn,
                                                         const storage::main_tables& tables,

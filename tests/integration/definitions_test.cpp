@@ -422,7 +422,7 @@ class random_topology {
     }
     o.auto_delete = chance();
     o.expires = perhaps(duration(1));
-    o.max_priority = perhaps(static_cast<std::uint8_t>(1 + below(100)));
+    o.max_priority = perhaps(static_cast<std::uint8_t>(1 + below(255)));
     o.single_active_consumer = chance();
     return o;
   }
@@ -616,7 +616,7 @@ constexpr const char* with_unknown = R"({"rabbit_version":"3.10.8","future":[],
   "queues":[{"name":"stream","vhost":"/","type":"stream","arguments":{"x-queue-type":"stream","x-max-age":"1D"}},
             {"name":"amq.gen-1","vhost":"/"},
             {"name":"orders","vhost":"/","exclusive":false,
-             "arguments":{"x-consumer-timeout":5,"x-max-priority":200,"x-overflow":"block","x-max-length":9,
+             "arguments":{"x-consumer-timeout":5,"x-overflow":"block","x-max-length":9,
                           "x-dead-letter-exchange":"amq.fanout","x-dead-letter-routing-key":"k"}}],
   "exchanges":[{"name":"recent","vhost":"/","type":"x-recent-history","arguments":{"x-recent-history-length":3}},
                {"name":"later","vhost":"/","type":"x-delayed-message","arguments":{"x-delayed-type":"x-random"}},
@@ -649,7 +649,6 @@ TEST_F(Definitions, FindsWhatItDoesNotKnowByName) {
           "unknown: queue 'stream', argument 'x-max-age': it is not known",
           "unknown: queue 'amq.gen-1': names that begin with 'amq.' are reserved here",
           "unknown: queue 'orders', argument 'x-consumer-timeout': it is not known",
-          "unknown: queue 'orders', argument 'x-max-priority': it is 200, and priorities go up to 100 here",
           "unknown: queue 'orders', argument 'x-overflow': 'block' is not known",
           "unknown: queue 'orders', argument 'x-dead-letter-exchange': there is no exchange 'amq.fanout' "
           "here",
@@ -794,7 +793,7 @@ TEST_F(Definitions, RefusesValuesOutOfTheirRangeByName) {
 TEST_F(Definitions, HasTheLimitsOfDeclaring) {
   const std::string json = queue_with(
       R"("x-message-ttl":864000000000,"x-expires":864000000000,"x-max-length":4611686018427387904,
-         "x-max-length-bytes":0,"x-delivery-limit":65534,"x-max-priority":100,"x-dead-letter-exchange":"d",
+         "x-max-length-bytes":0,"x-delivery-limit":65534,"x-max-priority":255,"x-dead-letter-exchange":"d",
          "x-levada-redelivery-delay":{"first":864000000000,"most":864000000000,"factor":1000,"jitter":1})");
   EXPECT_EQ(imported(json).queues, 1U);
   EXPECT_EQ(imported(exchange_with("topic", R"("x-levada-partitions":4096)")).exchanges, 1U);

@@ -168,6 +168,34 @@ TEST_F(QueueLanes, MayBeAsManyAsThereMayBe) {
   EXPECT_EQ(row.lanes(), lanes_max);
   EXPECT_EQ(row.lane(lanes_max - 1).tail, 1U);
   EXPECT_EQ(row.entered(), 2U);
+  EXPECT_EQ(ok(first_block(read(), tables(), id, lane_begin(lanes_max - 1) / block_entries)),
+            lane_begin(lanes_max - 1) / block_entries);
+  EXPECT_EQ(ok(first_block(read(), tables(), id, lane_begin(lanes_max - 1) / block_entries + 1)),
+            std::nullopt);
+}
+
+TEST_F(QueueLanes, AreToldByAsManyRowsAsItTakes) {
+  for (const std::size_t lanes : {1U, 2U, 100U, 101U, 102U, 200U, 201U, 202U, 256U}) {
+    const auto queue = static_cast<std::uint32_t>(1'000 + lanes);
+    queue_row row{1, 2, 3, 4};
+    for (std::size_t n = 1; n < lanes; ++n) row.set_lane(n, {n, 1'000 + n});
+    write([&](auto& txn) { ok(write_row(txn, tables(), queue, row)); });
+    const auto found = ok(read_row(read(), tables(), queue)).value();
+    EXPECT_EQ(found.further, row.further) << lanes;
+    EXPECT_EQ(found.bytes, 4U);
+  }
+  for (const char* const what : {"size", "checksum"}) {
+    const std::string key = key_of(1'256, ~std::uint64_t{0} - 3);
+    std::string value = stored(key);
+    if (what[0] == 's')
+      value.pop_back();
+    else
+      value.back() = static_cast<char>(value.back() ^ 1);
+    const std::string kept = stored(key);
+    store(key, value);
+    EXPECT_THAT(read_row(read(), tables(), 1'256), levada::test::fails_telling(errc::damaged, what));
+    store(key, kept);
+  }
 }
 
 }  // namespace
