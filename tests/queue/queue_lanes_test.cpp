@@ -175,13 +175,13 @@ TEST_F(QueueLanes, MayBeAsManyAsThereMayBe) {
 }
 
 TEST_F(QueueLanes, AreToldByAsManyRowsAsItTakes) {
-  for (const std::size_t lanes : {1U, 2U, 100U, 101U, 102U, 200U, 201U, 202U, 256U}) {
-    const auto queue = static_cast<std::uint32_t>(1'000 + lanes);
+  for (const std::size_t count : {1U, 2U, 100U, 101U, 102U, 200U, 201U, 202U, 256U}) {
+    const auto queue = static_cast<std::uint32_t>(1'000 + count);
     queue_row row{1, 2, 3, 4};
-    for (std::size_t n = 1; n < lanes; ++n) row.set_lane(n, {n, 1'000 + n});
+    for (std::size_t n = 1; n < count; ++n) row.set_lane(n, {n, 1'000 + n});
     write([&](auto& txn) { ok(write_row(txn, tables(), queue, row)); });
     const auto found = ok(read_row(read(), tables(), queue)).value();
-    EXPECT_EQ(found.further, row.further) << lanes;
+    EXPECT_EQ(found.further, row.further) << count;
     EXPECT_EQ(found.bytes, 4U);
   }
   for (const char* const what : {"size", "checksum"}) {
