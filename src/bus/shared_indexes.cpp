@@ -249,19 +249,23 @@ void shared_indexes::want_sweep(shared_index& index) noexcept {
   any_due_ = true;
 }
 
+void shared_indexes::note_done(shared_index& index, std::uint64_t blocks) noexcept {
+  index.done_with += blocks;
+  const std::uint64_t users = std::max<std::uint64_t>(1, index.members.size());
+  if (index.done_with >= blocks_between_sweeps * users) want_sweep(index);
+}
+
 void shared_indexes::note_done(std::span<const std::uint32_t> indexes) {
   for (const std::uint32_t id : indexes) {
     const auto found = all_.find(id);
-    if (found == all_.end()) continue;
-    shared_index& index = *found->second;
-    const std::uint64_t users = std::max<std::uint64_t>(1, index.members.size());
-    if (++index.done_with >= blocks_between_sweeps * users) want_sweep(index);
+    if (found != all_.end()) note_done(*found->second, 1);
   }
 }
 
 void shared_indexes::note_erased(std::uint32_t queue) {
+  // Where queues come and go, it is not looked at all the others each time.
   for (auto& [id, index] : all_) {
-    if (index->readers.contains(queue)) want_sweep(*index);
+    if (index->readers.contains(queue)) note_done(*index, blocks_between_sweeps);
   }
 }
 
@@ -354,7 +358,6 @@ void shared_indexes::remove(queue_slot& queue) {
   shared_index* const index = std::exchange(queue.sharing.at, nullptr);
   if (index == nullptr) return;
   std::erase(index->members, &queue);
-  want_sweep(*index);
 }
 
 }  // namespace levada

@@ -87,6 +87,7 @@ class shared_indexes {
   [[nodiscard]] result<void> sweep(commit_scope& scope);
   [[nodiscard]] result<void> sweep(commit_scope& scope, shared_index& index);
   void want_sweep(shared_index& index) noexcept;
+  void note_done(shared_index& index, std::uint64_t blocks) noexcept;
 
   core& owner_;
   std::map<std::uint32_t, std::unique_ptr<shared_index>> all_;
