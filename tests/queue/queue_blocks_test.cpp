@@ -302,7 +302,8 @@ TEST_F(QueueBlocks, CountDeliveriesOfSingleEntriesAndStopAtTheLargest) {
   write([&](auto& txn) {
     ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{1, block_entries - 1, block_entries}));
     ok(count_deliveries(txn, tables(), id, std::vector<std::uint64_t>{block_entries - 1}));
-    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{0, 1})).bytes, nth(0).bytes + nth(1).bytes);
+    EXPECT_EQ(ok(settle(txn, tables(), id, std::vector<std::uint64_t>{0, 1})).bytes,
+              nth(0).bytes + nth(1).bytes);
   });
   std::vector<std::pair<std::uint64_t, unsigned>> counted;
   std::uint64_t all = 0;
