@@ -369,8 +369,9 @@ class examination {
         found(name, !number ? number.error().message() : block.error().message());
         return;
       }
-      if (!*block) break;
+      if (!*number) break;
       from = **number + 1;
+      if (!*block) continue;  // settled
       for (std::size_t i = 0; i < (*block)->entries.size(); ++i) {
         ++report_.queue_entries;
         if ((*block)->settled.test(i)) continue;

@@ -109,7 +109,7 @@ std::uint64_t commit_scope::acquire(queue_slot& in_flight, const queue::referenc
 result<void> commit_scope::settle(queue_slot& queue, const std::vector<std::uint64_t>& positions) {
   auto settled = written(queue::settle(txn_, tables(), queue.state.id(), positions));
   if (!settled) return settled.error();
-  core_.shared().note_done(settled->done_with);
+  core_.shared().note_settled(queue.state.id(), *settled);
   queue::queue_row& row = row_of(queue);
   row.settled += positions.size();
   row.bytes -= std::min(row.bytes, settled->bytes);

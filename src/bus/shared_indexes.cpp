@@ -21,6 +21,7 @@ constexpr std::uint64_t blocks_between_sweeps = 16;
 constexpr std::size_t rows_erased_max = 1'024;
 /// A queue that has left stays alone for a while: for twice as many commits each time, up to 2 to this.
 constexpr std::uint32_t partings_max = 10;
+constexpr std::uint32_t long_pause = std::uint32_t{1} << partings_max;
 /// After so many commits at an index that is forgotten.
 constexpr std::uint32_t long_stay = 1'000;
 
@@ -61,7 +62,6 @@ void forget_arrivals(shared_index& index) {
 
 void forget_sweep(shared_index& index) {
   index.staged_erased_to.reset();
-  index.staged_gone.clear();
   index.swept = false;
 }
 
@@ -88,13 +88,12 @@ result<void> shared_indexes::load(const storage::transaction& txn, const storage
   };
   for (const std::uint32_t id : *stored) {
     if (queue::is_shared_index(id)) {
-      shared_index& index = index_of(id);
-      auto first = queue::first_block(txn, tables, id, 0);
-      if (!first) return first.error();
-      index.erased_to = first->value_or(0);
+      index_of(id);
       continue;
     }
     auto spans = queue::read_shares(txn, tables, id);
+    // Of a queue that is no more, the rows are about to be erased.
+    if (!spans && spans.error() == errc::damaged && owner_.queue_of_binding(id) == nullptr) continue;
     if (!spans) return spans.error();
     for (const auto& span : *spans) {
       shared_index& index = index_of(span.index);
@@ -110,6 +109,9 @@ result<void> shared_indexes::load(const storage::transaction& txn, const storage
     // Where none is at it, nobody needs that.
     if (!row && (row.error() != errc::damaged || !index->members.empty())) return row.error();
     if (row) index->row = row->value_or(queue::queue_row{});
+    auto first = queue::first_block(txn, tables, id, 0);
+    if (!first) return first.error();
+    index->erased_to = first->value_or(index->row.tail / queue::block_entries);
   }
   return {};
 }
@@ -167,6 +169,7 @@ result<void> shared_indexes::part(commit_scope& scope, shared_index& index) {
   const std::uint64_t next_block = queue::block_begin_from(tail);
   if (next_block >= tail + entries.size()) return {};
   for (const auto& group : loose_) {
+    if (group.queues.front()->sharing.entered) continue;  // at another index to which the same comes
     if (!same_comes(*group.queues.front(), *most->queues.front())) continue;
     for (queue_slot* const queue : group.queues) {
       auto joined = join(scope, index, *queue, static_cast<std::size_t>(next_block - tail), next_block);
@@ -210,7 +213,10 @@ result<void> shared_indexes::join(commit_scope& scope, shared_index& index, queu
                                                    index.id, at / queue::block_entries));
   if (!shares) return shares.error();
   const auto rest = entries.subspan(alone);
-  if (!*shares) return own(rest);
+  if (!*shares) {
+    queue.sharing.pause = long_pause;
+    return own(rest);
+  }
   row.tail += rest.size();
   row.bytes += bytes_of(rest);
   queue.sharing.moved = true;
@@ -220,7 +226,18 @@ result<void> shared_indexes::join(commit_scope& scope, shared_index& index, queu
 }
 
 /// Begins an index for queues to which the same comes.
-result<void> shared_indexes::form(commit_scope& scope, const std::vector<queue_slot*>& queues) {
+result<void> shared_indexes::form(commit_scope& scope, const std::vector<queue_slot*>& all) {
+  std::vector<queue_slot*> queues;
+  for (queue_slot* const queue : all) {
+    auto spans = queue::read_shares(scope.txn(), scope.tables(), queue->state.id());
+    if (!spans) return scope.written(result<void>{spans.error()});
+    if (spans->full()) {
+      queue->sharing.pause = long_pause;
+    } else {
+      queues.push_back(queue);
+    }
+  }
+  if (queues.size() < queues_min) return {};
   shared_index& index = *begun_.emplace_back(std::make_unique<shared_index>());
   index.id = next_id_ + static_cast<std::uint32_t>(begun_.size() - 1);
   if (auto appended = append(scope, index, queues); !appended) return appended;
@@ -241,6 +258,9 @@ result<void> shared_indexes::leave(commit_scope& scope, queue_slot& queue) {
   sharing.pause = std::uint32_t{1} << sharing.partings;
   sharing.moved = true;
   changes_.push_back({&queue, nullptr});
+  auto spans = queue::read_shares(scope.txn(), scope.tables(), queue.state.id());
+  if (!spans) return scope.written(result<void>{spans.error()});
+  if (!spans->needed_of(sharing.at->id)) ended_.push_back({sharing.at, queue.state.id()});
   return {};
 }
 
@@ -251,35 +271,43 @@ void shared_indexes::want_sweep(shared_index& index) noexcept {
 
 void shared_indexes::note_done(shared_index& index, std::uint64_t blocks) noexcept {
   index.done_with += blocks;
-  const std::uint64_t users = std::max<std::uint64_t>(1, index.members.size());
+  const std::uint64_t users = std::max<std::uint64_t>(1, index.readers.size());
   if (index.done_with >= blocks_between_sweeps * users) want_sweep(index);
 }
 
-void shared_indexes::note_done(std::span<const std::uint32_t> indexes) {
-  for (const std::uint32_t id : indexes) {
+void shared_indexes::note_settled(std::uint32_t queue, const queue::settled_amount& settled) {
+  for (const std::uint32_t id : settled.done_with) {
     const auto found = all_.find(id);
     if (found != all_.end()) note_done(*found->second, 1);
+  }
+  for (const std::uint32_t id : settled.left) {
+    const auto found = all_.find(id);
+    if (found != all_.end()) ended_.push_back({found->second.get(), queue});
   }
 }
 
 void shared_indexes::note_erased(std::uint32_t queue) {
   // Where queues come and go, it is not looked at all the others each time.
   for (auto& [id, index] : all_) {
-    if (index->readers.contains(queue)) note_done(*index, blocks_between_sweeps);
+    if (!index->readers.contains(queue)) continue;
+    note_done(*index, blocks_between_sweeps);
+    ended_.push_back({index.get(), queue});
   }
 }
 
 result<void> shared_indexes::sweep(commit_scope& scope) {
   if (!any_due_) return {};
+  std::size_t rows = rows_erased_max;
   for (auto& [id, index] : all_) {
+    if (rows == 0) break;
     if (!index->due) continue;
-    if (auto swept = sweep(scope, *index); !swept) return swept;
+    if (auto swept = sweep(scope, *index, rows); !swept) return swept;
   }
   return {};
 }
 
-/// Erases what no queue needs any more; some of it, where it is much.
-result<void> shared_indexes::sweep(commit_scope& scope, shared_index& index) {
+/// Erases what no queue needs any more, up to so many rows.
+result<void> shared_indexes::sweep(commit_scope& scope, shared_index& index, std::size_t& rows) {
   swept_.push_back(&index);
   std::optional<std::uint64_t> needed;
   for (const std::uint32_t reader : index.readers) {
@@ -287,17 +315,18 @@ result<void> shared_indexes::sweep(commit_scope& scope, shared_index& index) {
     if (!spans && spans.error() != errc::damaged) return scope.written(result<void>{spans.error()});
     // Until that has been repaired, it may need all of it.
     const auto from = spans ? spans->needed_of(index.id) : index.erased_to;
-    if (!from) index.staged_gone.push_back(reader);
+    if (!from) ended_.push_back({&index, reader});
     if (from) needed = std::min(needed.value_or(*from), *from);
   }
   if (!needed) {
-    auto ended = scope.written(queue::erase_some(scope.txn(), scope.tables(), index.id, rows_erased_max));
+    auto ended = scope.written(queue::erase_some(scope.txn(), scope.tables(), index.id, rows));
     if (!ended) return ended.error();
     index.staged_end = *ended;
+    if (!*ended) rows = 0;
     return {};
   }
   std::uint64_t at = index.erased_to;
-  for (std::size_t n = 0; at < *needed && n < rows_erased_max; ++at, ++n) {
+  for (; at < *needed && rows > 0; ++at, --rows) {
     auto erased = scope.written(queue::erase_block(scope.txn(), scope.tables(), index.id, at));
     if (!erased) return erased;
   }
@@ -314,6 +343,8 @@ void shared_indexes::committed() {
     all_.emplace(index->id, std::move(index));
   }
   begun_.clear();
+  // Before those that come, as one may come again.
+  for (const reading& r : ended_) r.index->readers.erase(r.queue);
   for (const change& c : changes_) {
     auto& at = c.queue->sharing.at;
     if (at != nullptr) std::erase(at->members, c.queue);
@@ -327,10 +358,12 @@ void shared_indexes::committed() {
     forget_arrivals(*index);
   }
   touched_.clear();  // the last member of one may have left it
+  for (const reading& r : std::exchange(ended_, {})) {
+    if (r.index->readers.empty()) want_sweep(*r.index);
+  }
   if (swept_.empty()) return;
   for (shared_index* const index : std::exchange(swept_, {})) {
     if (index->staged_erased_to) index->erased_to = *index->staged_erased_to;
-    for (const std::uint32_t reader : index->staged_gone) index->readers.erase(reader);
     if (index->swept) {
       index->due = false;
       index->done_with = 0;
@@ -352,6 +385,7 @@ void shared_indexes::forget() noexcept {
     index->staged_end = false;
   }
   swept_.clear();
+  ended_.clear();
 }
 
 void shared_indexes::remove(queue_slot& queue) {

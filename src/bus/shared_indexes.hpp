@@ -45,7 +45,6 @@ struct shared_index {
   std::vector<same> arrivals;
   std::optional<queue::queue_row> staged_row;
   std::optional<std::uint64_t> staged_erased_to;
-  std::vector<std::uint32_t> staged_gone;  // readers that hold nothing of it any more
   bool swept = false;
   bool staged_end = false;  // nothing is left of it
 };
@@ -63,8 +62,8 @@ class shared_indexes {
   [[nodiscard]] result<void> enter(commit_scope& scope, std::vector<queue_slot*>& queues);
   /// Has a queue store by itself what comes to it; so that positions may be kept free in it, for example.
   [[nodiscard]] result<void> leave(commit_scope& scope, queue_slot& queue);
-  /// Queues of this commit were done with blocks of these.
-  void note_done(std::span<const std::uint32_t> indexes);
+  /// A queue of this commit was done with blocks of indexes, and has nothing any more of some.
+  void note_settled(std::uint32_t queue, const queue::settled_amount& settled);
   /// The commit erases the last rows of a queue.
   void note_erased(std::uint32_t queue);
   void committed();
@@ -78,6 +77,10 @@ class shared_indexes {
     queue_slot* queue;
     shared_index* to;  // null: it leaves
   };
+  struct reading {
+    shared_index* index;
+    std::uint32_t queue;
+  };
   [[nodiscard]] result<void> part(commit_scope& scope, shared_index& index);
   [[nodiscard]] result<void> append(commit_scope& scope, shared_index& index,
                                     const std::vector<queue_slot*>& queues);
@@ -85,7 +88,7 @@ class shared_indexes {
                                   std::size_t alone, std::uint64_t at);
   [[nodiscard]] result<void> form(commit_scope& scope, const std::vector<queue_slot*>& queues);
   [[nodiscard]] result<void> sweep(commit_scope& scope);
-  [[nodiscard]] result<void> sweep(commit_scope& scope, shared_index& index);
+  [[nodiscard]] result<void> sweep(commit_scope& scope, shared_index& index, std::size_t& rows);
   void want_sweep(shared_index& index) noexcept;
   void note_done(shared_index& index, std::uint64_t blocks) noexcept;
 
@@ -97,6 +100,7 @@ class shared_indexes {
   // Of the commit under way:
   std::vector<shared_index*> touched_;  // to which something comes
   std::vector<shared_index*> swept_;
+  std::vector<reading> ended_;             // who has nothing of an index any more
   std::vector<shared_index::same> loose_;  // of queues that are at no index
   std::vector<change> changes_;
   std::vector<std::unique_ptr<shared_index>> begun_;

@@ -55,6 +55,8 @@ class all_blocks {
     auto own = read_own_block(txn_, tables_, queue_, number);
     if (!own) return own.error();
     if (*own) found.own = (*own)->entries.size();
+    // Of one that is settled, nobody wants to know what it was.
+    if (found.own == 0U && (*own)->settled.count() == block_entries) return found;
     found.whole = std::move(*own);
     if (found.own == block_entries) return found;
     auto all = shares();
@@ -69,7 +71,12 @@ class all_blocks {
       if (rest.error() != errc::damaged) return rest.error();
       return damaged_queue_error(queue_, rest.error().message());
     }
-    if (!*rest) return found;
+    if (!*rest) {
+      // Where the queue is at the index, none may have come yet.
+      if (found.own == 0U || found.shared->until != shared_span::open)
+        return damaged_queue_error(queue_, "a block that it shares is missing");
+      return found;
+    }
     if (!found.whole) found.whole.emplace().number = number;
     const std::vector<reference>& from = (*rest)->entries;
     const auto known = static_cast<std::ptrdiff_t>(std::min(found.own.value_or(0), from.size()));
@@ -91,6 +98,9 @@ class all_blocks {
   const std::uint32_t queue_;
   std::optional<shared_spans> shares_;
 };
+
+/// So many blocks at most of a stretch are settled while its first is not.
+constexpr std::uint64_t settled_in_stretch_max = 64;
 
 /// What becomes of a block.
 enum class block_change {
@@ -125,8 +135,20 @@ class block_changes {
     if (!shares) return shares.error();
     return write_shares(txn_, tables_, queue_, **shares);
   }
+  /// Has nothing be left of a block, whatever it holds.
+  [[nodiscard]] result<void> settle_whole(std::uint64_t number) {
+    all_blocks::found_block b;
+    b.own = 0;
+    b.whole.emplace().number = number;
+    for (std::size_t place = 0; place < block_entries; ++place) b.whole->settled.set(place);
+    if (auto written = write_gone(b); !written) return written;
+    if (!shares_changed_) return {};
+    return write_shares(txn_, tables_, queue_, **blocks_.shares());
+  }
   /// The index of each shared block that the queue has no more use for.
   [[nodiscard]] std::vector<std::uint32_t>& done_with() noexcept { return done_with_; }
+  /// Indexes of which the queue has nothing any more.
+  [[nodiscard]] std::vector<std::uint32_t>& left() noexcept { return left_; }
 
  private:
   [[nodiscard]] result<void> write(const all_blocks::found_block& b) {
@@ -145,6 +167,9 @@ class block_changes {
     auto shares = blocks_.shares();
     if (!shares) return shares.error();
     shared_span* const shared = (*shares)->find(whole.number);
+    while (shared != nullptr && whole.number - shared->from > settled_in_stretch_max) {
+      if (auto taken = take_over_first(shared); !taken) return taken;
+    }
     if (shared != nullptr && shared->from < whole.number)
       return write_own_block(txn_, tables_, queue_, {whole.number, whole.settled, whole.delivered, {}});
     if (b.own) {
@@ -152,13 +177,26 @@ class block_changes {
     }
     return shared == nullptr ? result<void>{} : move_on(shared);
   }
+  /// Makes the first block of a stretch, of which something is left, one that the queue has itself: so that
+  /// one message that stays for long does not keep all that has come behind it.
+  [[nodiscard]] result<void> take_over_first(shared_span* span) {
+    auto first = blocks_.read(span->from);
+    if (!first) return first.error();
+    if (first->whole && first->own != block_entries) {
+      if (auto written = write_own_block(txn_, tables_, queue_, *first->whole); !written) return written;
+    }
+    return move_on(span);
+  }
   /// Has a stretch begin with the next block of which anything is left.
   [[nodiscard]] result<void> move_on(shared_span* span) {
     shares_changed_ = true;
     for (;;) {
       done_with_.push_back(span->index);
       if (++span->from == span->until) {
-        (*blocks_.shares())->erase(span);
+        const std::uint32_t index = span->index;
+        shared_spans& all = **blocks_.shares();
+        all.erase(span);
+        if (!all.needed_of(index)) left_.push_back(index);
         return {};
       }
       auto next = read_own_block(txn_, tables_, queue_, span->from);
@@ -175,6 +213,7 @@ class block_changes {
   all_blocks blocks_;
   bool shares_changed_ = false;
   std::vector<std::uint32_t> done_with_;
+  std::vector<std::uint32_t> left_;
 };
 
 /// Adds the lanes that stand in rows of their own, where those before are full.
@@ -376,7 +415,13 @@ result<settled_amount> settle(storage::write_transaction& txn, const storage::ma
   });
   if (!changed) return changed.error();
   settled.done_with = std::move(changes.done_with());
+  settled.left = std::move(changes.left());
   return settled;
+}
+
+result<void> settle_block(storage::write_transaction& txn, const storage::main_tables& tables,
+                          std::uint32_t queue, std::uint64_t number) {
+  return block_changes{txn, tables, queue, block_change::settled}.settle_whole(number);
 }
 
 result<void> mark_delivered(storage::write_transaction& txn, const storage::main_tables& tables,

@@ -161,11 +161,16 @@ struct settled_amount {
   std::uint64_t bytes = 0;  ///< of what was not settled before
   /// The shared index of each block that the queue has no more use for.
   std::vector<std::uint32_t> done_with;
+  /// Shared indexes of which the queue has nothing any more.
+  std::vector<std::uint32_t> left;
 };
 /// Marks positions, which are sorted, as settled; erases full blocks of which nothing is left.
 [[nodiscard]] result<settled_amount> settle(storage::write_transaction& txn,
                                             const storage::main_tables& tables, std::uint32_t queue,
                                             std::span<const std::uint64_t> positions);
+/// Has nothing be left of a block, whatever it holds; also where it cannot be read.
+[[nodiscard]] result<void> settle_block(storage::write_transaction& txn, const storage::main_tables& tables,
+                                        std::uint32_t queue, std::uint64_t number);
 /// Marks positions, which are sorted, as delivered.
 [[nodiscard]] result<void> mark_delivered(storage::write_transaction& txn, const storage::main_tables& tables,
                                           std::uint32_t queue, std::span<const std::uint64_t> positions);

@@ -23,9 +23,10 @@ result<void> for_each_block(const storage::transaction& txn, const storage::main
     auto found =
         shares ? read_block(txn, tables, queue, **number) : read_own_block(txn, tables, queue, **number);
     if (!found && found.error() != errc::damaged) return found.error();
-    const bool lost = !found || !*found || (*found)->entries.empty();
-    each(**number, lost ? std::optional<block>{} : std::move(*found));
     from = **number + 1;
+    if (found && !*found) continue;  // settled
+    const bool lost = !found || (*found)->entries.empty();
+    each(**number, lost ? std::optional<block>{} : std::move(*found));
   }
 }
 
@@ -113,8 +114,12 @@ result<std::optional<damaged_queue>> examine_queue(const storage::transaction& t
     q.row = found_row;
     q.row.expose_all();
   }
-  q.row.index = 0;
-  q.row.exposes = false;
+  // Where its end is not known, nor is that of the index.
+  q.shares = believed && q.row.tail == known.tail;
+  if (!q.shares) {
+    q.row.index = 0;
+    q.row.exposes = false;
+  }
   q.row.settled = q.row.entered() - (unsettled - q.positions.size());
   q.row.bytes = bytes;
   return std::optional{std::move(q)};
@@ -123,12 +128,16 @@ result<std::optional<damaged_queue>> examine_queue(const storage::transaction& t
 result<void> repair_queue(storage::write_transaction& txn, const storage::main_tables& tables,
                           const damaged_queue& queue) {
   // What several have is left as it is.
-  auto owned = own_all(txn, tables, queue.id, [&queue](std::uint64_t number) {
-    return std::find(queue.blocks.begin(), queue.blocks.end(), number) != queue.blocks.end();
-  });
-  if (!owned) return owned;
+  if (!queue.shares) {
+    auto owned = own_all(txn, tables, queue.id, [&queue](std::uint64_t number) {
+      return std::find(queue.blocks.begin(), queue.blocks.end(), number) != queue.blocks.end();
+    });
+    if (!owned) return owned;
+  }
   for (const std::uint64_t number : queue.blocks) {
-    if (auto erased = erase_block(txn, tables, queue.id, number); !erased) return erased;
+    auto settled = queue.shares ? settle_block(txn, tables, queue.id, number)
+                                : erase_block(txn, tables, queue.id, number);
+    if (!settled) return settled;
   }
   if (auto settled = settle(txn, tables, queue.id, queue.positions); !settled) return settled.error();
   return write_row(txn, tables, queue.id, queue.row);

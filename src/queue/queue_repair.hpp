@@ -23,6 +23,8 @@ struct damaged_queue {
   std::vector<std::uint64_t> blocks;
   /// The state without them.
   queue_row row;
+  /// Whether what it shares is known, so that it stays.
+  bool shares = false;
 };
 
 /// Calls `each` for every reference that is not settled, of the blocks that can be read.

@@ -119,7 +119,7 @@ result<std::optional<taken_entry>> queue_state::head_of(std::size_t lane,
       block_ = std::move(*found);
       if (!block_) {
         // All of it is settled: on to the next block that is left.
-        auto following = first_block(*txn, main.tables(), id_, number);
+        auto following = first_block(*txn, main.tables(), id_, number + 1);
         if (!following) return following.error();
         next = (*following ? std::min(**following * block_entries, end) : end) - 1;
         continue;

@@ -144,8 +144,7 @@ result<void> own_all(storage::write_transaction& txn, const storage::main_tables
         if (skip(**number)) continue;
         auto shared = read_block(txn, tables, queue, **number);
         if (!shared) return shared.error();
-        if (!*shared) continue;
-        const bool done = (*shared)->settled.count() == block_entries;
+        const bool done = !*shared || (*shared)->settled.count() == block_entries;
         auto kept =
             done ? erase_block(txn, tables, queue, **number) : write_own_block(txn, tables, queue, **shared);
         if (!kept) return kept;

@@ -17,6 +17,7 @@
 namespace levada::test {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Le;
 using ::testing::SizeIs;
@@ -179,6 +180,69 @@ TEST_F(SharedIndexes, KeepNoMoreThanTheSlowestQueueNeeds) {
   send_all(messages, messages + 1);
   EXPECT_THAT(rows().of_index.begin()->second, Le(1U));
   for (const char* const name : {"a", "b", "c"}) EXPECT_EQ(content(name), numbers(messages, messages + 1));
+}
+
+TEST_F(SharedIndexes, AreNotKeptByOneMessageThatStays) {
+  alike({"a", "b", "c"});
+  constexpr int messages = 200 * static_cast<int>(block);
+  auto a = consume("a", {.prefetch = 0});
+  send_all(0, 1);
+  const auto held = ok(a.receive(at_once));
+  send_together(1, messages);
+  std::vector<delivery_tag> rest;
+  while (const auto d = ok(a.receive(at_once))) rest.push_back(d->tag());
+  ok(a.ack(rest));
+  take_all("b");
+  take_all("c");
+  send_all(messages, messages + 1);
+  const auto found = rows();
+  EXPECT_THAT(found.own.at("a"), Le(2U));
+  EXPECT_THAT(found.of_index.begin()->second, Le(20U));
+  EXPECT_THAT(content("a"), ElementsAre("0", std::to_string(messages)));
+}
+
+TEST_F(SharedIndexes, GoWhenTheLastQueueHasNothingOfThemAnyMore) {
+  alike({"a", "b", "c"});
+  for (int round = 0; round < 5; ++round) {
+    send_all(0, 100);
+    for (const char* const name : {"a", "b", "c"}) send(name, {"alone"});
+    for (const char* const name : {"a", "b", "c"}) take_all(name);
+  }
+  queue("other");
+  EXPECT_THAT(rows().of_index, IsEmpty());
+}
+
+TEST_F(SharedIndexes, AreFewHoweverOftenQueuesPart) {
+  alike({"a", "b", "c"});
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 40; ++i) send_together(0, 70);
+    for (const char* const name : {"a", "b", "c"}) send(name, {"alone"});
+  }
+  for (int i = 0; i < 100; ++i) send_all(0, 1);
+  EXPECT_THAT(rows().of_index, SizeIs(Le(levada::queue::shared_spans::most)));
+}
+
+TEST_F(SharedIndexes, AreJoinedOneAtATime) {
+  for (const char* const name : {"x", "y", "z"})
+    ok(the_bus().declare_exchange(name, {.type = exchange_type::fanout}));
+  for (const char* const name : {"a1", "a2", "a3", "b1", "b2", "b3", "c"}) {
+    queue(name);
+    ok(the_bus().bind("z", name, ""));
+    if (name[0] == 'a') ok(the_bus().bind("x", name, ""));
+    if (name[0] == 'b') ok(the_bus().bind("y", name, ""));
+  }
+  const auto together = [&](const char* exchange, std::size_t count) {
+    std::vector<message> all;
+    for (std::size_t i = 0; i < count; ++i) all.emplace_back(exchange, "", record{std::to_string(i)});
+    ok(the_bus().publish(all));
+  };
+  together("x", 10);
+  together("y", 10);
+  together("z", 100);
+  EXPECT_EQ(content("c"), numbers(0, 100));
+  EXPECT_THAT(content("a1"), SizeIs(110));
+  EXPECT_THAT(content("b1"), SizeIs(110));
+  expect_sound();
 }
 
 TEST_F(SharedIndexes, GoWithTheirQueues) {

@@ -180,6 +180,34 @@ TEST_F(SharedIndex, IsNeededFromTheFirstBlockOnThatIsNotSettled) {
   EXPECT_EQ(unsettled(), numbered(4 * full, {nth(4 * full)}));
 }
 
+TEST_F(SharedIndex, IsNotKeptForLongByOneMessage) {
+  start();
+  append_to_all(200 * full);
+  settled_amount all;
+  write([&](auto& txn) { all = ok(settle(txn, tables(), id, positions(1, 200 * full))); });
+  EXPECT_EQ(spans().needed_of(index_id), 200U);
+  EXPECT_THAT(all.done_with, SizeIs(200));
+  EXPECT_THAT(own_rows(201), ElementsAre(0)) << "it has that one itself now";
+  EXPECT_EQ(unsettled(), numbered(0, {nth(0)}));
+  EXPECT_EQ(settle_all({0}), nth(0).bytes);
+  EXPECT_THAT(own_rows(201), IsEmpty());
+  append_to_all(1);
+  EXPECT_EQ(unsettled(), numbered(200 * full, {nth(200 * full)}));
+}
+
+TEST_F(SharedIndex, TellsWhoHasNothingOfItAnyMore) {
+  start();
+  append_to_all(2 * full);
+  const auto settle_some = [&](std::uint64_t from, std::uint64_t to) {
+    std::vector<std::uint32_t> left;
+    write([&](auto& txn) { left = ok(settle(txn, tables(), id, positions(from, to))).left; });
+    return left;
+  };
+  EXPECT_THAT(settle_some(0, full), IsEmpty());
+  stop();
+  EXPECT_THAT(settle_some(full, 2 * full), ElementsAre(index_id));
+}
+
 TEST_F(SharedIndex, IsForgottenByAQueueThatHasLeftAndHasNothingOfItAnyMore) {
   start();
   append_to_all(2 * full);
@@ -293,14 +321,41 @@ TEST_F(SharedIndex, LosesOneBlockToOneThatIsDamaged) {
   EXPECT_EQ(damage->count, full - 1);
   write([&](auto& txn) { ok(repair_queue(txn, tables(), *damage)); });
   EXPECT_FALSE(ok(examine_queue(read(), tables(), id, nothing_lost)));
-  EXPECT_THAT(spans(), SizeIs(0)) << "it has all of it itself now";
+  EXPECT_THAT(spans(), SizeIs(1)) << "the rest stays where it is";
   auto expected = numbered(1, references(1, full));
   for (const auto& one : numbered(2 * full, references(2 * full, 3 * full))) {
     if (one.first != 2 * full + 5) expected.push_back(one);
   }
   EXPECT_EQ(unsettled(), expected);
-  EXPECT_EQ(row_of().index, 0U);
+  EXPECT_EQ(row_of().index, index_id);
   EXPECT_EQ(row_of().tail, 3 * full);
+  settle_all(positions(0, full));
+  EXPECT_EQ(spans().needed_of(index_id), 2U);
+  append_to_all(1);
+  EXPECT_EQ(unsettled().back(), std::pair(std::uint64_t{3 * full}, nth(3 * full)));
+}
+
+TEST_F(SharedIndex, IsLeftByQueuesWhoseLastBlockIsLost) {
+  start();
+  append_to_all(full + 5);
+  store(key_of(index_id, 1), "x");
+  const auto damage = ok(examine_queue(read(), tables(), id, [](const reference&) { return false; }));
+  ASSERT_TRUE(damage);
+  write([&](auto& txn) { ok(repair_queue(txn, tables(), *damage)); });
+  EXPECT_EQ(row_of().index, 0U) << "nothing can come to that index any more";
+  EXPECT_THAT(spans(), SizeIs(0));
+  EXPECT_EQ(unsettled(), numbered(0, references(0, full)));
+}
+
+TEST_F(SharedIndex, TellsThatABlockIsMissing) {
+  start();
+  append_to_all(2 * full);
+  settle_all({1});
+  write([&](auto& txn) { ok(erase_block(txn, tables(), index_id, 0)); });
+  EXPECT_THAT(read_block(read(), tables(), id, 0), fails_telling(errc::damaged, "is missing"));
+  stop();
+  write([&](auto& txn) { ok(erase_block(txn, tables(), index_id, 1)); });
+  EXPECT_THAT(read_block(read(), tables(), id, 1), fails_telling(errc::damaged, "is missing"));
 }
 
 TEST_F(SharedIndex, IsRepairedAwayWhereItsStateOrTheNoteOfItIsLost) {
