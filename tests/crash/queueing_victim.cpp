@@ -302,6 +302,8 @@ class queueing_life {
     const auto queues = b.queues().value();
     passing_ =
         std::any_of(queues.begin(), queues.end(), [](const auto& q) { return q.name == passing_name; });
+    // The life before may have ended between the two.
+    if (passing_) bind_passing_queue();
   }
 
   void do_something() {
@@ -365,8 +367,8 @@ class queueing_life {
 
   void toggle_passing_queue() {
     const std::string queue = queue_object(passing_name);
-    const std::string bound = binding_object(exact_exchange, passing_name, passing_name);
     if (passing_) {
+      const std::string bound = binding_object(exact_exchange, passing_name, passing_name);
       hands_.erase(passing_name);
       out_.tell(deleting{bound});
       out_.tell(deleting{queue});
@@ -375,9 +377,13 @@ class queueing_life {
       out_.tell(deleted{bound});
     } else {
       declare(out_, queue, [&] { bus_.declare_queue(passing_name).value(); });
-      declare(out_, bound, [&] { bus_.bind(exact_exchange, passing_name, passing_name).value(); });
+      bind_passing_queue();
     }
     passing_ = !passing_;
+  }
+  void bind_passing_queue() {
+    declare(out_, binding_object(exact_exchange, passing_name, passing_name),
+            [&] { bus_.bind(exact_exchange, passing_name, passing_name).value(); });
   }
 
   /// Lets the bus do what is due: expire, route, bring back. Not for ever, since nothing here depends on it.
